@@ -1,0 +1,8 @@
+"""The spec language: models, YAML with positions, errors, JSON Schema. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from .load import LoadedSpec, Origin, load
+from .spec import CellConfig, Spec
+
+__all__ = ["CellConfig", "LoadedSpec", "Origin", "Spec", "load"]

@@ -1,0 +1,195 @@
+"""The fields of a spec by dotted path, read off the models: one walk for columns, sweeps and hints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, create_model
+from pydantic.fields import FieldInfo
+
+from .base import Strict
+from .columns import Column, ColumnType, Stored
+from .spec import CellConfig
+
+Model = type[BaseModel]
+
+SECTIONS = tuple(CellConfig.model_fields)
+"""The parts of a spec that cells are made of: data, sae, loss, train, seed."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of one model; members of a union may share a path."""
+
+    path: str
+    owner: Model
+    info: FieldInfo
+
+    @property
+    def is_leaf(self) -> bool:
+        return not models(self.info.annotation)
+
+
+def models(annotation: Any) -> tuple[Model, ...]:
+    """The models that a value of this annotation may be: one, the members of a union, or none."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return models(get_args(annotation)[0])
+    if origin in (Union, UnionType):
+        return tuple(model for member in get_args(annotation) for model in models(member))
+    return (annotation,) if isinstance(annotation, type) and issubclass(annotation, BaseModel) else ()
+
+
+def key(name: str, info: FieldInfo) -> str:
+    """How the field is written in YAML."""
+    return info.alias or name
+
+
+def keys(owners: Sequence[Model]) -> tuple[str, ...]:
+    """The keys that at least one of the models knows, in order of declaration."""
+    return tuple(dict.fromkeys(key(n, f) for owner in owners for n, f in owner.model_fields.items()))
+
+
+def walk(model: Model, prefix: str = "") -> Iterator[Field]:
+    """Every field below a model, sections before what is in them; lists and mappings are not entered."""
+    for name, info in model.model_fields.items():
+        path = f"{prefix}{key(name, info)}"
+        yield Field(path, model, info)
+        for member in models(info.annotation):
+            yield from walk(member, f"{path}.")
+
+
+@cache
+def cell_fields() -> dict[str, tuple[Field, ...]]:
+    """Path → the fields of a cell with that path: all that a sweep may set."""
+    found: dict[str, list[Field]] = {}
+    for field in walk(CellConfig):
+        found.setdefault(field.path, []).append(field)
+    return {path: tuple(fields) for path, fields in found.items()}
+
+
+def literals(annotation: Any) -> tuple[Any, ...]:
+    """The values of a `Literal`, or nothing."""
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+def tag(model: Model) -> str | None:
+    """The key that tells members of a union apart: `kind`, `rule`, or None."""
+    for name in ("kind", "rule"):
+        if name in model.model_fields and literals(model.model_fields[name].annotation):
+            return name
+    return None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a pydantic location leads."""
+
+    owners: tuple[Model, ...]
+    """The models there; none at a leaf."""
+    info: FieldInfo | None
+    """The last field on the way."""
+    path: tuple[str, ...]
+    """Keys and indices on the way, without the union tags that pydantic adds."""
+
+
+def place(model: Model, loc: Sequence[str | int]) -> Place:
+    """Follow a pydantic location, which names union members by their tag besides fields by their key."""
+    here: Any = model
+    last: FieldInfo | None = None
+    path: list[str] = []
+    for part in loc:
+        owners = models(here)
+        named = [f for owner in owners for n, f in owner.model_fields.items() if part in (key(n, f), n)]
+        tagged = [m for m in owners if (t := tag(m)) and part in literals(m.model_fields[t].annotation)]
+        if tagged and len(owners) > 1:
+            here = tagged[0]
+        elif named:
+            last, here = named[0], named[0].annotation
+            path.append(str(part))
+        elif get_origin(here) in (list, dict):
+            here = get_args(here)[-1]
+            path.append(str(part))
+        elif len(owners) < 2 or part not in ("list", "range", "ratio"):  # forms of an axis
+            path.append(str(part))
+    return Place(models(here), last, tuple(path))
+
+
+@cache
+def holder(field: Field) -> Model:
+    """A model with this one field, `value`: checks a single value as the field itself would."""
+    annotated: Any = Annotated[field.info.annotation, field.info]
+    return create_model("Holder", __base__=Strict, value=(annotated, ...))
+
+
+def _column_type(annotation: Any) -> ColumnType:
+    if values := literals(annotation):
+        (kind,) = {type(value) for value in values}
+    else:
+        (kind,) = {m for m in get_args(annotation) if m is not NoneType} or {annotation}
+    types: dict[type, ColumnType] = {bool: "bool", int: "int64", float: "float64", str: "string"}
+    return types[kind]
+
+
+def _stored(info: FieldInfo) -> Stored | None:
+    return next((mark for mark in info.metadata if isinstance(mark, Stored)), None)
+
+
+@cache
+def stored_fields() -> tuple[tuple[str, Column], ...]:
+    """Dotted path and `cells` column of every stored field of a cell, members of unions included."""
+    found: list[tuple[str, Column]] = []
+    for path, fields in cell_fields().items():
+        marks = {mark for f in fields if (mark := _stored(f.info))}
+        if not marks:
+            continue
+        assert len(marks) == 1, f"{path} is stored in two ways: {marks}"
+        (mark,) = marks
+        (kind,) = {_column_type(f.info.annotation) for f in fields}
+        text = " ".join(dict.fromkeys(f.info.description or "" for f in fields))
+        found.append((path, Column(mark.column, kind, mark.unit, text)))
+    assert len({column.name for _, column in found}) == len(found), "two fields share a column"
+    return tuple(found)
+
+
+@cache
+def _columns_of(model: Model) -> tuple[tuple[str, str | None], ...]:
+    marks = {name: _stored(info) for name, info in model.model_fields.items()}
+    return tuple((name, mark.column if mark else None) for name, mark in marks.items())
+
+
+def _fill(model: BaseModel, into: dict[str, Any]) -> None:
+    for name, column in _columns_of(type(model)):
+        value = getattr(model, name)
+        if column:
+            into[column] = value
+        elif isinstance(value, BaseModel):
+            _fill(value, into)
+
+
+def row(config: CellConfig) -> dict[str, Any]:
+    """The stored fields of one cell by column name; None where its union member lacks the field."""
+    values: dict[str, Any] = {column.name: None for _, column in stored_fields()}
+    _fill(config, values)
+    return values
+
+
+def flat(config: CellConfig) -> dict[str, Any]:
+    """Dotted path → value of every leaf of one cell."""
+    found: dict[str, Any] = {}
+
+    def visit(model: BaseModel, prefix: str) -> None:
+        for name, info in type(model).model_fields.items():
+            value = getattr(model, name)
+            path = f"{prefix}{key(name, info)}"
+            if isinstance(value, BaseModel):
+                visit(value, f"{path}.")
+            else:
+                found[path] = value
+
+    visit(config, "")
+    return found

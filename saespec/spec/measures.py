@@ -1,0 +1,107 @@
+"""What can be measured on trained cells: configuration, and the columns that each measure writes.
+
+A measure is a class here and a file of the same name in `saespec/measure/`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from .base import Strict
+from .columns import Column
+
+
+class Recovery(Strict):
+    """How well the dictionary recovers the ground truth (toy data only)."""
+
+    columns: ClassVar[dict[str, tuple[Column, ...]]] = {
+        "cells": (
+            Column("mmcs", "float64", "cosine", "Mean over truth features of the best cosine with a latent."),
+            Column("mmcs_chance", "float64", "cosine", "The same for a random dictionary of the same size."),
+            Column("mcc", "float64", "cosine", "Mean cosine of a one-to-one assignment of truth to latents."),
+            Column("recovered", "int64", "features", "Truth features whose best cosine exceeds 0.9."),
+        ),
+        "truth": (
+            Column("frequency", "float64", "probability", "Share of held-out samples with it active."),
+            Column("best_cosine", "float64", "cosine", "Highest cosine with a latent's dictionary element."),
+            Column("best_latent", "int64", "index", "The latent with that cosine."),
+        ),
+    }
+    kind: Literal["recovery"] = Field(description="MMCS, MCC and recovered features.")
+
+
+class Losses(Strict):
+    """Losses, sparsity and explained variance on held-out data."""
+
+    columns: ClassVar[dict[str, tuple[Column, ...]]] = {
+        "cells": (
+            Column("reconstruction_loss", "float64", "squared activation", "As the cell's loss counts it."),
+            Column("l1_loss", "float64", "activation", "‖c‖₁ as the loss counts it, without coefficient."),
+            Column("loss", "float64", "squared activation", "Reconstruction loss plus coefficient·l1_loss."),
+            Column("l0", "float64", "latents per sample", "Mean number of latents that are not zero."),
+            Column("fvu", "float64", "fraction", "Squared error over the data's variance around its mean."),
+        ),
+    }
+    kind: Literal["losses"] = Field(description="Reconstruction and L1 loss, L0, FVU.")
+    batches: int = Field(40, ge=1, description="Held-out batches to average over.")
+
+
+class DeadLatents(Strict):
+    """Latents that no sample of a window activates."""
+
+    columns: ClassVar[dict[str, tuple[Column, ...]]] = {
+        "cells": (Column("dead_latents", "int64", "latents", "Latents that are zero on the whole window."),),
+    }
+    kind: Literal["dead_latents"] = Field(description="Latents silent for a window of held-out batches.")
+    window: int = Field(
+        100, ge=1, description="Held-out batches. Too short a window counts rare latents as dead."
+    )
+
+
+class Latents(Strict):
+    """A row for each latent."""
+
+    columns: ClassVar[dict[str, tuple[Column, ...]]] = {
+        "latents": (
+            Column("density", "float32", "probability", "Share of held-out samples that activate it."),
+            Column("mean_active", "float32", "activation", "Mean code over the samples that activate it."),
+            Column("bias", "float32", "activation", "Encoder bias."),
+            Column("encoder_norm", "float32", "1", "Length of the encoder's row."),
+            Column("best_cosine", "float32", "cosine", "Highest cosine with a truth feature (toy data)."),
+            Column("best_feature", "int64", "index", "The truth feature with that cosine (toy data)."),
+        ),
+    }
+    kind: Literal["latents"] = Field(description="Density, bias, norms and best match of each latent.")
+    batches: int = Field(40, ge=1, description="Held-out batches to count densities on.")
+
+
+class LargerDictionaries(Strict):
+    """Agreement with larger dictionaries trained alike (method 3 of Sharkey et al. 2022)."""
+
+    columns: ClassVar[dict[str, tuple[Column, ...]]] = {
+        "cells": (
+            Column(
+                "mmcs_larger",
+                "float64",
+                "cosine",
+                "Mean MMCS of this dictionary with the larger ones that differ in nothing but size.",
+            ),
+        ),
+        "pairs": (
+            Column("other_cell", "string", "id", "The larger dictionary's cell."),
+            Column("other_latents", "int64", "latents", "Its size."),
+            Column("mmcs", "float64", "cosine", "Mean over this cell's latents of the best cosine there."),
+            Column("above_09", "int64", "latents", "Latents of this cell whose best cosine exceeds 0.9."),
+        ),
+    }
+    kind: Literal["larger_dictionaries"] = Field(description="MMCS with larger dictionaries.")
+    nearest: int | None = Field(
+        None, ge=1, description="Average over so many of the next larger sizes; null: over all larger ones."
+    )
+
+
+Measure = Annotated[
+    Recovery | Losses | DeadLatents | Latents | LargerDictionaries, Field(discriminator="kind")
+]

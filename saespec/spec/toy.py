@@ -1,0 +1,121 @@
+"""Configuration of toy data: sparse sums of known directions (Sharkey et al. 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from .base import Conflict, Consistent, Strict, kind_shorthand
+from .columns import Stored
+
+
+class NoCorrelation(Strict):
+    """Features are active independently of each other."""
+
+    kind: Annotated[Literal["none"], Stored("correlation")] = Field(description="Independent features.")
+
+
+class RandomCorrelation(Consistent):
+    """Activity correlated through a fixed random covariance and the normal CDF."""
+
+    kind: Annotated[Literal["random"], Stored("correlation")] = Field(
+        description="Probabilities are the normal CDF of a sample of a fixed random multivariate normal."
+    )
+    covariance: Annotated[Literal["uniform", "gram"], Stored("covariance")] = Field(
+        "uniform",
+        description=(
+            "uniform: a symmetrised matrix of U(0,1) entries shifted to be positive definite "
+            "(pairwise correlations of about 0.05). gram: A Aᵀ with a Gaussian A of `rank` columns."
+        ),
+    )
+    rank: Annotated[int | None, Stored("covariance_rank")] = Field(
+        None, ge=1, description="Columns of A when covariance is gram (default: the number of features)."
+    )
+    strength: Annotated[float, Stored("correlation_strength")] = Field(
+        1.0, ge=0, le=1, description="Off-diagonal correlations are multiplied by this; 0 leaves none."
+    )
+    draw: Annotated[Literal["batch", "sample"], Stored("correlation_draw")] = Field(
+        "batch", description="One draw of the multivariate normal for each batch, or for each sample."
+    )
+
+    def conflicts(self) -> Iterator[Conflict]:
+        if self.rank is not None and self.covariance != "gram":
+            yield Conflict("rank", "is used only with covariance: gram", "remove it, or set covariance: gram")
+
+
+class NoDecay(Strict):
+    """All features are equally frequent, apart from correlation."""
+
+    rule: Annotated[Literal["none"], Stored("decay_rule")] = Field(description="Equal frequencies.")
+
+
+class Decay(Strict):
+    """Later features are rarer."""
+
+    rule: Annotated[Literal["multiply", "power"], Stored("decay_rule")] = Field(
+        description="multiply: p_i·rate^i. power: p_i^(rate·i). The document can be read either way."
+    )
+    rate: Annotated[float, Stored("decay_rate")] = Field(0.99, gt=0, le=1, description="λ of the decay rule.")
+
+
+class UniformCoefficients(Consistent):
+    """Coefficients of active features are uniform."""
+
+    low: Annotated[float, Stored("coefficient_low")] = Field(0.0, ge=0, description="Smallest coefficient.")
+    high: Annotated[float, Stored("coefficient_high")] = Field(1.0, gt=0, description="Largest coefficient.")
+
+    def conflicts(self) -> Iterator[Conflict]:
+        if self.low >= self.high:
+            yield Conflict("low", f"must be smaller than high ({self.high:g}), not {self.low:g}")
+
+
+class ToyData(Consistent):
+    """x = F (b ⊙ u): known unit directions F, Bernoulli activity b, uniform coefficients u."""
+
+    kind: Annotated[Literal["toy"], Stored("data")] = Field(description="Toy data with known ground truth.")
+    dim: Annotated[int, Stored("dim", "dimensions")] = Field(
+        ge=1, le=65_536, description="Dimensions of an activation vector (h)."
+    )
+    features: Annotated[int, Stored("features", "features")] = Field(
+        ge=1, le=1_048_576, description="Ground-truth features (G)."
+    )
+    active: Annotated[float, Stored("active", "features per sample")] = Field(
+        gt=0, description="Mean number of active features in a sample."
+    )
+    directions: Annotated[Literal["sphere", "positive"], Stored("directions")] = Field(
+        "sphere", description="Feature directions: uniform on the sphere, or on its positive orthant."
+    )
+    correlation: Annotated[
+        Annotated[NoCorrelation | RandomCorrelation, Field(discriminator="kind")],
+        BeforeValidator(kind_shorthand),
+    ] = Field(
+        default_factory=lambda: NoCorrelation(kind="none"),
+        description="How the activity of features hangs together.",
+    )
+    decay: Annotated[
+        Annotated[NoDecay | Decay, Field(discriminator="rule")],
+        BeforeValidator(lambda v: kind_shorthand(v, "rule")),
+    ] = Field(
+        default_factory=lambda: NoDecay(rule="none"), description="How frequencies fall with the index."
+    )
+    coefficients: UniformCoefficients = Field(
+        default_factory=UniformCoefficients, description="Distribution of an active feature's coefficient."
+    )
+    empty_rows: Annotated[Literal["keep", "fill"], Stored("empty_rows")] = Field(
+        "keep",
+        description="Samples with no active feature: keep them, or give one random feature coefficient 1.",
+    )
+    jitter: Annotated[float, Stored("jitter")] = Field(
+        0.0,
+        ge=0,
+        description="Expected length of the random vector added to a unit direction anew in each sample.",
+    )
+    background_noise: Annotated[float, Stored("background_noise", "activation units")] = Field(
+        0.0, ge=0, description="S.d. per dimension of noise that is part of the data (input and target)."
+    )
+
+    def conflicts(self) -> Iterator[Conflict]:
+        if self.active > self.features:
+            yield Conflict("active", f"must be at most features ({self.features}), not {self.active:g}")

@@ -1,0 +1,36 @@
+"""Configuration of training."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .base import Strict
+from .columns import Stored
+
+
+class Adam(Strict):
+    """Adam (Kingma & Ba 2015), bias-corrected, no weight decay."""
+
+    kind: Annotated[Literal["adam"], Stored("optimizer")] = Field("adam", description="Adam.")
+    lr: Annotated[float, Stored("lr")] = Field(gt=0, description="Learning rate.")
+    beta1: Annotated[float, Stored("beta1")] = Field(0.9, ge=0, lt=1, description="Decay of the mean.")
+    beta2: Annotated[float, Stored("beta2")] = Field(
+        0.999, ge=0, lt=1, description="Decay of the mean square."
+    )
+    eps: Annotated[float, Stored("adam_eps")] = Field(1e-8, gt=0, description="Added to the denominator.")
+
+
+class Train(Strict):
+    """How long and with what a cell is trained."""
+
+    steps: Annotated[int, Stored("steps", "steps")] = Field(ge=1, description="Optimiser steps.")
+    batch: Annotated[int, Stored("batch", "samples")] = Field(ge=1, description="Samples in a step.")
+    optimizer: Adam = Field(description="The optimiser.")
+    input_noise: Annotated[float, Stored("input_noise", "activation units")] = Field(
+        0.0, ge=0, description="S.d. per dimension of noise on the input alone (a denoising autoencoder)."
+    )
+    curve_points: Annotated[int, Stored("curve_points", "rows")] = Field(
+        25, ge=1, le=10_000, description="Rows a cell adds to the `curves` table, evenly spaced in steps."
+    )

@@ -1,0 +1,185 @@
+"""No field is accepted and ignored: every field of a spec changes the plan, or the change is refused."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel, ValidationError
+from spec_sample import PLAIN, load_text
+
+from saespec.plan.identity import cell_id
+from saespec.spec import CellConfig, Spec
+from saespec.spec.columns import Column
+from saespec.spec.fields import Field, cell_fields, flat, literals, models, row, stored_fields, tag, walk
+from saespec.spec.measures import Measure
+from saespec.spec.report import Claim, Figure
+from saespec.spec.spec import Case, Ratio, Sweep
+from saespec.spec.sweep import apply, base_config
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> Spec:
+    return load_text(tmp_path_factory.mktemp("spec"), PLAIN).spec
+
+
+def valid(field: Field) -> list[Any]:
+    """Some values that the field's own annotation takes."""
+    annotation = field.info.annotation
+    if values := literals(annotation):
+        return list(values)
+
+    def bounds(kind: str) -> list[Any]:
+        return [getattr(mark, kind) for mark in field.info.metadata if hasattr(mark, kind)]
+
+    low = max([*bounds("ge"), *(value + 1e-3 for value in bounds("gt"))])
+    high = min([*bounds("le"), *(value - 1e-3 for value in bounds("lt")), 9])
+    if annotation is float:
+        return [low, (low + high) / 2, high]
+    assert annotation is int or int in get_args(annotation)
+    return [int(low) + 1, int(low) + 2]
+
+
+def wrong(field: Field) -> list[Any]:
+    """Values of the wrong type, or just outside what the field takes."""
+    annotation = field.info.annotation
+    values: list[Any] = ["nonsense", [], {}, float("nan"), float("inf")]
+    if literals(annotation):
+        lookalikes = {0: False, 1: True}
+        values += [1.5, *(k for k in (0, 1, 0.0, 1.0) if literals(annotation)[0] == lookalikes.get(int(k)))]
+    else:
+        values += [True, "1", -1]
+        values += [1.0] if annotation is not float else []
+    return values
+
+
+def with_parents(base: dict[str, Any], field: Field) -> list[dict[str, Any]]:
+    """Base cells in which the union members on the way to the field are those that have it."""
+    found = [base]
+    parts = field.path.split(".")
+    for cut in range(1, len(parts)):
+        path = ".".join(parts[:cut])
+        for parent in cell_fields()[path]:
+            members = [m for m in models(parent.info.annotation) if field.owner in _below(m)]
+            if not members or len(models(parent.info.annotation)) == 1:
+                continue
+            name = tag(members[0])
+            assert name
+            kinds = [k for m in members for k in literals(m.model_fields[name].annotation)]
+            found = [apply(b, {path: {name: k}}).model_dump(mode="json") for b in found for k in kinds]
+    return found
+
+
+def _below(model: type[BaseModel]) -> list[type[BaseModel]]:
+    return [model, *(f.owner for f in walk(model))]
+
+
+LEAVES = [f for fields in cell_fields().values() for f in fields if f.is_leaf]
+
+
+@pytest.mark.parametrize("field", LEAVES, ids=lambda f: f"{f.owner.__name__}.{f.path}")
+def test_every_field_of_a_cell_changes_its_identity_or_is_refused(spec: Spec, field: Field) -> None:
+    changed = refused = 0
+    base = base_config(spec) | {"train": spec.train.model_dump(mode="json")}
+    for before in with_parents(base, field):
+        old = apply(before, {})
+        for value in valid(field):
+            try:
+                new = apply(before, {field.path: value})
+            except ValidationError:
+                refused += 1
+                continue
+            got = flat(new)[field.path]
+            assert got == value
+            assert (cell_id(new) == cell_id(old)) == (got == flat(old).get(field.path))
+            changed += cell_id(new) != cell_id(old)
+        for value in wrong(field):
+            with pytest.raises(ValidationError):
+                apply(before, {field.path: value})
+    assert changed or refused or len(valid(field)) == 1
+
+
+def test_unknown_fields_are_refused_at_every_place(spec: Spec) -> None:
+    for path, fields in cell_fields().items():
+        if not fields[0].is_leaf:
+            with pytest.raises(ValidationError):
+                apply(base_config(spec), {f"{path}.nonsense": 1})
+
+
+def test_every_leaf_of_a_cell_is_a_column() -> None:
+    assert {path for path, _ in stored_fields()} == {f.path for f in LEAVES}
+
+
+def test_a_row_has_every_column_and_its_type(spec: Spec) -> None:
+    types = {"string": str, "int64": int, "float64": float, "bool": bool}
+    config = apply(base_config(spec), {"data.correlation": "none"})
+    values = row(config)
+    columns = {column.name: column for _, column in stored_fields()}
+    assert list(values) == list(columns)
+    assert columns["seed"] == Column("seed", "int64", "1", "Seed of truth, data and initial weights.")
+    assert values["covariance"] is None
+    for name, value in values.items():
+        assert value is None or type(value) is types[columns[name].type]
+    stored = dict(stored_fields())
+    assert {stored[path].name: value for path, value in flat(config).items()}.items() <= values.items()
+
+
+def test_every_field_and_column_is_described() -> None:
+    parts: list[type[BaseModel]] = [Spec, Figure, Claim, Case, Ratio, *models(Measure), *models(Sweep)]
+    for model in parts:
+        for field in walk(model):
+            assert field.info.description, field.path
+    for member in models(Measure):
+        for column in itertools.chain.from_iterable(member.columns.values()):  # type: ignore[attr-defined]
+            assert column.unit
+            assert column.description
+
+
+def test_every_field_outside_the_cells_changes_the_spec(spec: Spec) -> None:
+    """What a plan takes from measures, figures and claims is their models; each field is in what they dump."""
+    kinds: list[type[BaseModel]] = [Figure, Claim, *models(Measure)]
+    for model in kinds:
+        values: dict[str, Any] = {
+            "title": "a",
+            "says": "a",
+            "sql": "a",
+            "vega_lite": {"mark": "bar"},
+            "holds": "a",
+        }
+        if name := tag(model):
+            values = {name: literals(model.model_fields[name].annotation)[0]}
+        old = model.model_validate({k: v for k, v in values.items() if k in model.model_fields})
+        for field in walk(model):
+            if literals(field.info.annotation):
+                continue
+            new_value: Any = 7 if int in (field.info.annotation, *get_args(field.info.annotation)) else "b"
+            new_value = {"mark": "rect"} if field.path == "vega_lite" else new_value
+            new = model.model_validate({**old.model_dump(), field.path: new_value})
+            assert new.model_dump(mode="json") != old.model_dump(mode="json"), field.path
+            with pytest.raises(ValidationError):
+                model.model_validate({**old.model_dump(), field.path: 1.5})
+
+
+def test_literals_take_nothing_that_merely_equals_them() -> None:
+    for model in {f.owner for f in (*walk(Spec), *walk(CellConfig))}:
+        for name, info in model.model_fields.items():
+            for value in literals(info.annotation):
+                if isinstance(value, str):
+                    continue
+                for lookalike in (0, 1, 0.0, 1.0, True, False, "1"):
+                    if type(lookalike) is type(value):
+                        continue
+                    with pytest.raises(ValidationError) as caught:
+                        model.model_validate({name: lookalike})
+                    assert any(e["loc"] == (name,) for e in caught.value.errors())
+
+
+@pytest.mark.parametrize("name", ["title", "description", "document"])
+def test_presentation_never_enters_a_cell(tmp_path: Path, name: str) -> None:
+    plain = PLAIN.replace("document: sharkey2022", "document: sharkey2022\ndescription: a")
+    old, new = plain, plain.replace(f"{name}: ", f"{name}: x")
+    first, second = (load_text(tmp_path, text) for text in (old, new))
+    assert cell_id(first.points[0].config) == cell_id(second.points[0].config)
+    assert first.spec != second.spec
