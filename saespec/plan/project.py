@@ -1,0 +1,106 @@
+"""Where things are: the project root, the git-ignored work folder, the store of finished cells, the specs."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path, PurePosixPath
+
+from saespec.errors import CallError
+
+STORE_VARIABLE = "SAESPEC_STORE"
+"""Environment variable that puts the store of finished cells somewhere else."""
+
+_NAME = re.compile(r"""^(?:name|"name"|'name')\s*:\s*(["']?)([a-z][a-z0-9_]*)\1\s*(?:#.*)?$""", re.M)
+_PLAIN_PATH = re.compile(r"[\w./+@=, -]+")
+
+
+def find_root(spec: Path | str) -> Path:
+    """Return the project that a spec belongs to, as an absolute path.
+
+    The nearest folder above it with `.dvc`; without one, the folder that holds the `specs/` folder in
+    which the spec lies; without that, the spec's own folder.
+    """
+    folder = Path(spec).resolve().parent
+    ancestors = [folder, *folder.parents]
+    for ancestor in ancestors:
+        if (ancestor / ".dvc").is_dir():
+            return ancestor
+    for ancestor in ancestors:
+        if ancestor.name == "specs":
+            return ancestor.parent
+    return folder
+
+
+def relative(path: Path | str, root: Path) -> PurePosixPath:
+    """Return `path` relative to the project root.
+
+    Raises CallError if it lies outside, or has characters that no shell takes as they are.
+    """
+    resolved = Path(path).resolve()
+    try:
+        inside = PurePosixPath(resolved.relative_to(root.resolve()).as_posix())
+    except ValueError:
+        raise CallError(f"{path} lies outside the project {root}: move it there") from None
+    if not _PLAIN_PATH.fullmatch(str(inside)):
+        raise CallError(f"{inside!s}: rename it; a path may have letters, digits and _-.,+@= only")
+    return inside
+
+
+def work_folder(root: Path) -> Path:
+    """Return `.saespec/` at the root, made if need be and ignored by git."""
+    folder = root / ".saespec"
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        ignore.write_text("*\n")
+    return folder
+
+
+def store_folder(root: Path) -> Path:
+    """Return the folder of the content-addressed store; it need not exist yet."""
+    elsewhere = os.environ.get(STORE_VARIABLE)
+    return Path(elsewhere).resolve() if elsewhere else root / ".saespec" / "store"
+
+
+def stored_cell(store: Path, cell_id: str) -> Path:
+    """Return the path of a finished cell in the store."""
+    return store / "cells" / f"{cell_id}.safetensors"
+
+
+def spec_files(root: Path) -> tuple[Path, ...]:
+    """Return the spec files of a project: every `*.yaml` below `specs/` that has a name."""
+    found = sorted((root / "specs").rglob("*.yaml"))
+    return tuple(path for path in found if spec_name(path) is not None)
+
+
+def refuse_clash(name: str, source: PurePosixPath, root: Path) -> None:
+    """Raise CallError if another spec of the project has this name, and so the same results folder."""
+    for path in spec_files(root):
+        if spec_name(path) == name and path.resolve() != (root / source).resolve():
+            other = path.relative_to(root).as_posix()
+            raise CallError(f"{source} and {other} are both named {name}: give one of them another `name:`")
+
+
+def spec_name(path: Path) -> str | None:
+    """Return the `name:` that a spec file gives, by a look at its top-level lines; None without one.
+
+    Much faster than loading the spec, and it works on specs with errors.
+    """
+    try:
+        name = _NAME.search(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return None
+    return name[2] if name else None
+
+
+def project_around(folder: Path | str = ".") -> Path:
+    """Return the project that a folder lies in: the nearest one up that has `.dvc` or spec files.
+
+    Raises CallError if there is none.
+    """
+    here = Path(folder).resolve()
+    for ancestor in (here, *here.parents):
+        if (ancestor / ".dvc").is_dir() or spec_files(ancestor):
+            return ancestor
+    raise CallError(f"{here} is not in a saespec project: `saespec init` makes one")

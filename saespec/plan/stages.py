@@ -1,0 +1,154 @@
+"""A plan's stages: plan → train (one a group) → measure → figures and claims; each one `saespec stage …`.
+
+`dvc.yaml` is made from these stages alone. It therefore holds nothing that changes with a sweep value, a
+title or a query, and such an edit needs no compiling: the plan stage sees the spec file change, rewrites
+`plan.json`, and every other stage follows one fingerprint in it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import PurePosixPath
+from typing import Any
+
+from saespec.errors import CallError
+from saespec.spec.fields import stored_fields
+from saespec.spec.spec import Spec
+
+from . import identity
+from .model import Cell, Group, Out, Stage
+
+TABLES = 1
+"""Raised by hand when a measure's numbers or a table's fixed columns change. Retrains nothing."""
+
+DRAWINGS = 1
+"""Raised by hand when the same figure is drawn, or the same claim judged, differently."""
+
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+
+
+def versions() -> str:
+    """Return the versions that the plan stage's command carries, such as `1-1-1`.
+
+    Numerics, tables and drawings. They are part of the command so that a saespec that computes
+    differently makes the plan stage, and through it what is affected, out of date.
+    """
+    return f"{identity.NUMERICS}-{TABLES}-{DRAWINGS}"
+
+
+def table_names(spec: Spec) -> tuple[str, ...]:
+    """Return the tracked tables of a spec: `cells`, `curves`, and those that its measures add."""
+    return tuple(dict.fromkeys(["cells", "curves", *(t for m in spec.measure for t in m.columns)]))
+
+
+def stages(
+    spec: Spec, sources: Sequence[PurePosixPath], cells: Sequence[Cell], groups: Sequence[Group]
+) -> tuple[Stage, ...]:
+    """Return the stages of a spec, in an order in which they can run.
+
+    `sources` are the spec file and the files it extends, relative to the project root.
+    """
+    folder = PurePosixPath("results") / spec.name
+    planned = folder / "plan.json"
+    source = _quoted(str(sources[0]))
+    plan = Stage(
+        name="plan",
+        kind="plan",
+        command=f"saespec stage plan {source} --versions {versions()}",
+        deps=tuple(sources),
+        outs=(Out(planned, cached=False),),
+        fingerprint=None,
+        description=f"Resolve {sources[0]} into cells, groups and stages.",
+    )
+    trained = tuple(_train(folder, planned, group) for group in groups)
+    tables = tuple(Out(folder / "tables" / f"{name}.parquet", cached=False) for name in table_names(spec))
+    measure = Stage(
+        name="measure",
+        kind="measure",
+        command=f"saespec stage measure {planned}",
+        deps=tuple(out.path for stage in trained for out in stage.outs),
+        outs=tables,
+        fingerprint=_fingerprint(_measured(spec, cells)),
+        description="Measure the trained cells: the tables.",
+    )
+    report = [stage for stage in (_figures(spec, folder, tables), _claims(spec, folder, tables)) if stage]
+    return (plan, *trained, measure, *report)
+
+
+def _train(folder: PurePosixPath, planned: PurePosixPath, group: Group) -> Stage:
+    return Stage(
+        name=f"train-{group.name}",
+        kind="train",
+        command=f"saespec stage train {planned} --group {group.name}",
+        deps=(),
+        outs=(Out(folder / "cells" / group.name, cached=True),),
+        fingerprint=_fingerprint([cell.id for cell in group.cells]),
+        description="Train the cells of this group together.",
+        group=group,
+    )
+
+
+def _figures(spec: Spec, folder: PurePosixPath, tables: Sequence[Out]) -> Stage | None:
+    if not spec.figures:
+        return None
+    for name in spec.figures:
+        if not _FILE_NAME.fullmatch(name):
+            raise CallError(f"figures.{name}: a figure's name is a file name: letters, digits, _ and - only")
+    return Stage(
+        name="figures",
+        kind="figures",
+        command=f"saespec stage figures {folder / 'plan.json'}",
+        deps=tuple(table.path for table in tables),
+        outs=tuple(
+            Out(folder / "figures" / f"{name}.{suffix}", cached=False)
+            for name in spec.figures
+            for suffix in ("svg", "png", "vl.json")
+        ),
+        fingerprint=_fingerprint({"figures": _dump(spec.figures), "drawings": DRAWINGS}),
+        description="Draw the figures.",
+    )
+
+
+def _claims(spec: Spec, folder: PurePosixPath, tables: Sequence[Out]) -> Stage | None:
+    if not spec.claims:
+        return None
+    return Stage(
+        name="claims",
+        kind="claims",
+        command=f"saespec stage claims {folder / 'plan.json'}",
+        deps=tuple(table.path for table in tables),
+        outs=(Out(folder / "claims.json", cached=False, metric=True),),
+        fingerprint=_fingerprint({"claims": _dump(spec.claims), "drawings": DRAWINGS}),
+        description="Check the claims.",
+    )
+
+
+def _measured(spec: Spec, cells: Sequence[Cell]) -> dict[str, Any]:
+    """What the tables depend on: the cells, their order and their cases' names, the measures, the columns."""
+    return {
+        "cells": [cell.id for cell in cells],
+        "cases": [cell.case for cell in cells],
+        "measure": [measure.model_dump(mode="json") for measure in spec.measure],
+        "columns": [
+            [asdict(column) for _, column in stored_fields()],
+            [[t, asdict(c)] for measure in spec.measure for t, cs in measure.columns.items() for c in cs],
+        ],
+        "tables": TABLES,
+    }
+
+
+def _dump(section: dict[str, Any]) -> list[Any]:
+    return [[name, item.model_dump(mode="json")] for name, item in section.items()]
+
+
+def _fingerprint(value: Any) -> str:
+    """Keys are not sorted: the order in which a chart is written may show in what is drawn."""
+    return identity.sha256_hex(json.dumps(value, separators=(",", ":"), allow_nan=False))
+
+
+def _quoted(path: str) -> str:
+    """Double quotes mean the same to sh, fish and cmd.exe; `project.relative` lets nothing else in."""
+    return f'"{path}"' if re.search(r"[^\w./-]", path) else path
