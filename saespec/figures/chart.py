@@ -1,0 +1,121 @@
+"""What is wrong with a figure's chart: what Vega-Lite's schema refuses, and what saespec does."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+Keys = tuple[str | int, ...]
+
+# Of Vega's expression functions, those that give another value each time.
+_UNSTABLE = re.compile(r"\b(random|now|sampleNormal|sampleLogNormal|sampleUniform)\s*\(")
+_EXPRESSIONS = ("calculate", "expr", "filter", "labelExpr", "signal", "test")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A part of a chart that a spec may not use."""
+
+    keys: Keys
+    """Where, as keys from the chart's root."""
+    message: str
+
+
+def refused(chart: Mapping[str, Any]) -> Iterator[Refusal]:
+    """Yield what the language does not allow in `vega_lite`, though Vega-Lite might.
+
+    Data comes from the figure's query (layers may bring literal `values`), never from a URL; nothing may
+    change from one drawing to the next.
+    """
+    for key, instead in (("data", "the rows of `sql` are the data"), ("title", "use the figure's `title`")):
+        if key in chart:
+            yield Refusal((key,), instead)
+    yield from _refused_within(chart, ())
+
+
+def _refused_within(part: Any, keys: Keys) -> Iterator[Refusal]:
+    if isinstance(part, list):
+        for index, item in enumerate(part):
+            yield from _refused_within(item, (*keys, index))
+    if not isinstance(part, Mapping):
+        return
+    mark = part.get("mark")
+    if mark == "image" or (isinstance(mark, Mapping) and mark.get("type") == "image"):
+        yield Refusal((*keys, "mark"), "images come from outside of the results")
+    if "sample" in part and keys[-2:-1] == ("transform",):
+        yield Refusal((*keys, "sample"), "a sample is another one each time: sample in `sql` with a seed")
+    for key, value in part.items():
+        here = (*keys, key)
+        if key == "url" and isinstance(value, str):
+            yield Refusal(here, "nothing may be read from outside of the results")
+        if key in _EXPRESSIONS and isinstance(value, str) and (found := _UNSTABLE.search(value)):
+            yield Refusal(here, f"{found[1]}() gives another chart each time")
+        if key not in ("values", "datum"):
+            yield from _refused_within(value, here)
+
+
+def complaint(vega_lite: Mapping[str, Any]) -> str:
+    """Return what Vega-Lite's schema has against a figure's chart, "" if nothing.
+
+    The chart is judged as the author wrote it: rows, title and theme are added later and known to be right
+    (a test draws with them), while each of the schema's many alternatives would check them anew.
+    """
+    chart = {"data": {"values": []}, **vega_lite}
+    if _validator().is_valid(chart):
+        return ""
+    # Altair finds, among the many alternatives of the schema, the one that was meant; it takes 0.3 s to load.
+    import altair
+    import jsonschema
+
+    try:
+        altair.Chart.from_dict(chart)
+    except (jsonschema.ValidationError, altair.utils.schemapi.SchemaValidationError) as error:
+        where = ".".join(str(key) for key in error.absolute_path)
+        message = _allowed(error, chart) or str(error.message)
+        return f"{where}: {message}" if where else message
+    return "it is not a Vega-Lite chart"
+
+
+def _allowed(error: Any, chart: Mapping[str, Any]) -> str:
+    """Message about a wrong word with all the right ones, which the schema spreads over alternatives."""
+    if error.validator not in ("const", "enum"):
+        return ""
+    words: dict[str, None] = {}
+    for leaf in _leaves(_validator().iter_errors(chart)):
+        if leaf.absolute_path == error.absolute_path and leaf.validator in ("const", "enum"):
+            allowed = leaf.validator_value if leaf.validator == "enum" else [leaf.validator_value]
+            words.update(dict.fromkeys(str(word) for word in allowed))
+    close = difflib.get_close_matches(str(error.instance), words, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f"{error.instance!r} is none of {', '.join(sorted(words))}{hint}"
+
+
+def _leaves(errors: Iterable[Any]) -> Iterator[Any]:
+    for error in errors:
+        if error.context:
+            yield from _leaves(error.context)
+        else:
+            yield error
+
+
+@cache
+def _validator() -> Any:
+    from jsonschema import Draft7Validator
+
+    return Draft7Validator(json.loads(_schema_file().read_bytes()))
+
+
+def _schema_file() -> Path:
+    """Vega-Lite's JSON Schema, which Altair brings; found without importing Altair."""
+    package = find_spec("altair")
+    assert package is not None
+    assert package.submodule_search_locations
+    (file,) = Path(package.submodule_search_locations[0]).glob("vegalite/*/schema/vega-lite-schema.json")
+    return file

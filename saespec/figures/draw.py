@@ -1,0 +1,128 @@
+"""A figure: one query and one Vega-Lite chart, drawn as SVG and PNG, the same bytes every time."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from saespec.errors import QueryError
+from saespec.results.query import Rows, SqlError, select
+from saespec.spec.report import Figure
+
+from .chart import complaint, refused
+from .finish import finished
+from .png import repacked
+from .theme import CONFIG
+
+if TYPE_CHECKING:
+    import duckdb
+
+VEGA_LITE = "6.4"
+"""Version of Vega-Lite that draws; the schema that validates comes with Altair and is of the same version."""
+
+_SCHEMA_URL = f"https://vega.github.io/schema/vega-lite/v{VEGA_LITE}.json"
+_TITLE_WIDTH = 58
+_CAPTION_WIDTH = 84
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawn figure."""
+
+    svg: bytes
+    png: bytes
+    """At twice the SVG's size."""
+    chart: bytes
+    """The whole Vega-Lite chart, data included: any Vega-Lite renders it again."""
+
+
+def draw(figure: Figure, name: str, connection: duckdb.DuckDBPyConnection) -> Drawing:
+    """Run a figure's query on a connection made by `spec_connection` and draw its chart.
+
+    Raises QueryError, naming the figure, if the query does not run or Vega-Lite refuses the chart.
+    """
+    try:
+        rows = select(connection, figure.sql)
+    except SqlError as error:
+        raise QueryError(f"figure {name}: {error}") from error
+    if refusal := next(refused(figure.vega_lite), None):
+        raise QueryError(f"figure {name}: {refusal.message}")
+    if message := complaint(figure.vega_lite):
+        raise QueryError(f"figure {name}: Vega-Lite refuses the chart: {message}")
+    return _render(name, chart(figure, rows))
+
+
+def chart(figure: Figure, rows: Rows) -> dict[str, Any]:
+    """Return the whole Vega-Lite chart: the figure's own, with rows, title, caption and the house look."""
+    records = rows.records()
+    own = {key: value for key, value in figure.vega_lite.items() if key != "config"}
+    title: dict[str, Any] = {"text": _wrapped(figure.title, _TITLE_WIDTH)}
+    if figure.caption.strip():
+        title["subtitle"] = _wrapped(figure.caption, _CAPTION_WIDTH)
+    return {
+        "$schema": _SCHEMA_URL,
+        "title": title,
+        "data": {"values": records},
+        "config": _merged(CONFIG, figure.vega_lite.get("config", {})),
+        **finished(own, records),
+    }
+
+
+def canonical(content: Any) -> bytes:
+    """Return the one JSON text of a value for files in git: sorted keys, a line each, shortest floats."""
+    text = json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    return text.encode() + b"\n"
+
+
+def _render(name: str, content: dict[str, Any]) -> Drawing:
+    import vl_convert
+
+    text = canonical(content)
+    try:
+        svg = vl_convert.vegalite_to_svg(text.decode(), vl_version=VEGA_LITE, allowed_base_urls=[])
+        svg = _renumbered(svg)
+        png = repacked(vl_convert.svg_to_png(svg, scale=2, ppi=72))
+    except ValueError as error:
+        reason = str(error).split("\n    at ")[0].replace("\n", " ")
+        raise QueryError(f"figure {name}: {reason}") from error
+    return Drawing(svg=svg.encode() + b"\n", png=png, chart=text)
+
+
+def _renumbered(svg: str) -> str:
+    """Number ids by first appearance: Vega counts gradients and clips up over a process's life."""
+    numbers: dict[str, str] = {}
+
+    def renumber(match: re.Match[str]) -> str:
+        old = match["id"]
+        kind = old.rstrip("0123456789")
+        numbers.setdefault(old, f"{kind}{sum(n.rstrip('0123456789') == kind for n in numbers)}")
+        return match["before"] + numbers[old]
+
+    return re.sub(r'(?P<before>\bid="|url\(#|href="#)(?P<id>(?:gradient_|clip|pattern_)\d+)', renumber, svg)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines of at most `width` characters, and of no more than it takes to make them about equally long."""
+
+    def lines(width: int) -> list[str]:
+        return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+
+    text = " ".join(text.split())
+    fewest = len(lines(width))
+    while width > 1 and len(lines(width - 1)) == fewest:
+        width -= 1
+    return lines(width)
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = (
+            _merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+        )
+    return merged

@@ -1,0 +1,145 @@
+"""What is wrong with a spec's figures and claims, found before anything is trained."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, get_args
+
+from saespec.errors import Problem
+from saespec.results import schema
+from saespec.results.query import Rows, SqlError, select
+from saespec.results.views import RESERVED, empty_connection
+from saespec.spec.load import LoadedSpec
+from saespec.spec.measures import Measure
+from saespec.spec.report import Claim, Figure
+from saespec.spec.spec import Spec
+
+from .chart import complaint, refused
+from .claims import evaluate
+from .fields import unknown_fields
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def problems(loaded: LoadedSpec) -> list[Problem]:
+    """Run every query of a spec on empty tables of its schemas; return what is wrong, in file order.
+
+    Found are SQL that does not run, columns that no table has (with what was meant, or the measure that
+    would write them), chart fields that the query does not give, and charts that Vega-Lite refuses.
+    """
+    return sorted(set(_Checker(loaded).run()))
+
+
+class _Checker:
+    def __init__(self, loaded: LoadedSpec) -> None:
+        self.loaded = loaded
+        self.spec = loaded.spec
+
+    def run(self) -> Iterator[Problem]:
+        if self.spec.name in RESERVED:
+            yield self.problem(
+                "name", f"{self.spec.name} already means something in SQL", "choose another name"
+            )
+            return
+        if not self.spec.figures and not self.spec.claims:
+            return
+        connection = empty_connection(self.spec)
+        for name, figure in self.spec.figures.items():
+            yield from self.figure(f"figures.{name}", figure, connection)
+        for name, claim in self.spec.claims.items():
+            yield from self.claim(f"claims.{name}", claim, connection)
+
+    def figure(self, path: str, figure: Figure, connection: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
+        rows: Rows | None = None
+        try:
+            rows = select(connection, figure.sql)
+        except SqlError as error:
+            yield self.sql_problem(f"{path}.sql", error)
+        refusals = list(refused(figure.vega_lite))
+        for refusal in refusals:
+            below = ".".join(str(key) for key in refusal.keys)
+            yield self.problem(f"{path}.vega_lite.{below}", refusal.message)
+        if refusals:
+            return
+        if message := complaint(figure.vega_lite):
+            yield self.problem(f"{path}.vega_lite", f"Vega-Lite refuses the chart: {message}")
+        if rows is None:
+            return
+        for keys, field in unknown_fields(figure.vega_lite, rows.columns):
+            message = f"the query gives no column {field}"
+            hint = _meant(field, rows.columns) or f"it gives {', '.join(rows.columns)}"
+            yield self.problem(f"{path}.vega_lite.{'.'.join(str(key) for key in keys)}", message, hint)
+
+    def claim(self, path: str, claim: Claim, connection: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
+        try:
+            rows = select(connection, claim.sql)
+        except SqlError as error:
+            yield self.sql_problem(f"{path}.sql", error)
+            return
+        try:
+            # Values are made up as NULL, since the empty tables may give no row or several.
+            evaluate(Rows(rows.columns, rows.types, ((None,) * len(rows.columns),)), claim.holds, connection)
+        except SqlError as error:
+            hint = _meant(error.missing, rows.columns) or (
+                f"the query gives {', '.join(rows.columns)}" if error.missing else ""
+            )
+            yield self.problem(f"{path}.holds", error.message, hint, error.line)
+
+    def sql_problem(self, path: str, error: SqlError) -> Problem:
+        return self.problem(path, error.message, _sql_hint(self.spec, error), error.line)
+
+    def problem(self, path: str, message: str, hint: str = "", line: int | None = None) -> Problem:
+        """A problem at a field, or at the nearest field above it that a file sets.
+
+        `line` counts within the field's text, and is found in the file if that is a literal block (`|`).
+        """
+        place = path
+        origin = self.loaded.origin(place)
+        while origin.kind == "default" and "." in place:
+            place = place.rpartition(".")[0]
+            origin = self.loaded.origin(place)
+        at, column = origin.line, origin.column
+        lines = self.loaded.texts[origin.file].splitlines()
+        if line and at + line <= len(lines) and re.search(r":\s*\|[-+0-9]*\s*(#.*)?$", lines[at - 1]):
+            at += line
+            column = len(lines[at - 1]) - len(lines[at - 1].lstrip()) + 1
+        return Problem(origin.file, at, column, path, message, hint)
+
+
+def _sql_hint(spec: Spec, error: SqlError) -> str:
+    """What to do about a name that SQL does not know."""
+    if not error.missing:
+        return ""
+    if error.kind not in ("column", "table"):
+        return _meant(error.missing, error.candidates)
+    tables = {name: columns for name, columns in schema.tables(spec).items() if name not in schema.UNTRACKED}
+    if error.kind == "table":
+        if error.missing in schema.UNTRACKED:
+            return "timings differ from run to run, so no figure or claim may read them"
+        writers = _writers(spec, lambda measure: measure.columns)
+        return writers.get(error.missing) or _meant(error.missing, tables) or f"there are {', '.join(tables)}"
+    writers = _writers(
+        spec, lambda measure: [c.name for columns in measure.columns.values() for c in columns]
+    )
+    declared = [column.name for columns in tables.values() for column in columns]
+    return writers.get(error.missing) or _meant(error.missing, [*error.candidates, *declared])
+
+
+def _writers(spec: Spec, names: Any) -> dict[str, str]:
+    """Hint by name for what only measures that the spec does not ask for would write."""
+    asked = {measure.kind for measure in spec.measure}
+    hints: dict[str, str] = {}
+    for measure in get_args(get_args(Measure)[0]):
+        (kind,) = get_args(measure.model_fields["kind"].annotation)
+        if kind not in asked:
+            for name in names(measure):
+                hints.setdefault(name, f"the measure {kind} writes it, which this spec does not ask for")
+    return hints
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name.lower(), list(dict.fromkeys(known)), n=1)
+    return f"did you mean {close[0]}?" if close else ""

@@ -1,0 +1,52 @@
+"""Writing a file whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+from pathlib import Path
+
+from saespec.errors import StageError
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Put `data` at `path`, making its folder: afterwards the file is the new one or the old one.
+
+    Raises StageError, naming the path, if it cannot be written (full disk, read-only folder).
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _clear(path)
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise StageError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def _clear(path: Path) -> None:
+    """Remove what killed writers of this file left; another one may be at work at this moment."""
+    for left_over in glob.iglob(glob.escape(str(path.with_name(f".{path.name}."))) + "*.tmp"):
+        pid = left_over.rsplit(".", 2)[1]
+        if not (pid.isdigit() and alive(int(pid))):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(left_over)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process of this number runs on this machine."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,78 @@
+"""Where a table came from: the part of its footer that says which code, spec and device made it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+from saespec.plan.identity import NUMERICS
+
+_GENERATED = ("results", "dvc.yaml", "dvc.lock", ".dvc", ".dvcignore", ".saespec")
+"""What saespec and DVC write themselves at a project's root: never makes the project dirty."""
+
+
+def provenance(
+    spec_name: str,
+    spec_hash: str,
+    device: str,
+    *,
+    torch: str,
+    root: Path,
+    sources: Sequence[Path | str] = (),
+) -> dict[str, str]:
+    """Return the `saespec.*` footer keys of a table: no times, so that the same run gives the same bytes.
+
+    `device` is the kind of device (cpu, cuda), `torch` its version, `root` the project that holds the
+    results: git commit and dirty flag are those of its repository, or "none" where there is none. Dirty
+    means that `sources` (spec files, relative to `root`) or the code in `saespec/` are not as committed;
+    without sources, that anything is but what saespec and DVC generate.
+    """
+    commit, dirty = _git(Path(root), [str(source) for source in sources])
+    return {
+        "saespec.spec": spec_name,
+        "saespec.spec_hash": spec_hash,
+        "saespec.numerics": str(NUMERICS),
+        "saespec.version": version(),
+        "saespec.git_commit": commit,
+        "saespec.git_dirty": dirty,
+        "saespec.torch": torch,
+        "saespec.device": device,
+    }
+
+
+def version() -> str:
+    """Return saespec's package version, or "not installed" when it runs from a source tree."""
+    try:
+        return metadata.version("saespec")
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _git(root: Path, sources: Sequence[str]) -> tuple[str, str]:
+    """Commit of the repository around `root`, and whether what matters differs from it."""
+    commit = _run_git(root, "rev-parse", "--verify", "--quiet", "HEAD")
+    if commit is None:
+        return "none", "none"
+    everything = [".", *(f":(exclude){name}" for name in _GENERATED)]
+    changes = _run_git(
+        root, "status", "--porcelain", "--", *(["saespec", *sources] if sources else everything)
+    )
+    return commit.strip(), "true" if changes is None or changes else "false"
+
+
+def _run_git(root: Path, *arguments: str) -> str | None:
+    # In a git hook GIT_DIR and friends name the hook's repository, which need not be the project's.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        result = subprocess.run(
+            ["git", "--no-optional-locks", "-C", str(root), *arguments],
+            capture_output=True,
+            text=True,
+            env=environment,
+        )
+    except FileNotFoundError:
+        return None
+    return result.stdout if result.returncode == 0 else None

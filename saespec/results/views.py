@@ -1,0 +1,186 @@
+"""The result tables as DuckDB sees them: a schema per spec, `main` for all specs together.
+
+`toy_mmcs.cells` is one spec's table, `main.cells` the union by name over specs with a `spec` column; within a
+spec's own queries plain `cells` is its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from saespec.errors import CallError, DamagedFileError
+from saespec.spec.spec import Spec
+
+from . import parquet, schema
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+RESERVED = frozenset({"information_schema", "main", "memory", "pg_catalog", "system", "temp"})
+"""Names that a spec cannot have, because DuckDB has schemas and catalogs of these names."""
+
+_SAFE: dict[str, str | int | float | list[str]] = {
+    # One thread, so that a sum adds its terms in the same order every time.
+    "threads": 1,
+    # Otherwise `from rows` reads a Python variable called rows in any calling frame.
+    "python_enable_replacements": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "temp_directory": "",
+}
+
+
+def connect(root: Path | str = ".") -> duckdb.DuckDBPyConnection:
+    """Return an in-memory DuckDB connection with views on all results under `root`/results.
+
+    - `<spec>.<table>`: a spec's tables, such as `toy_mmcs.cells`, and its `runs` (timings);
+    - `main.<table>` or plain `<table>`: the union by name over specs, with a `spec` column;
+    - `claims`: every statement with its verdict (`spec, claim, says, source, holds, why, numbers,
+      condition, sql`; `holds` is NULL if undecided, `numbers` is JSON);
+    - `columns`: what every column means (`spec, "table", "column", type, unit, description`).
+
+    Every file's checksum is verified once, here; the views then read only the columns that a query needs.
+    It is your connection on your machine: it may read and write files, attach databases and see your
+    Python data frames (`from my_frame`). Only a spec's own SQL runs locked in. Views show the files as
+    they were checked here: connect again after a run.
+
+    Raises CallError if there are no results, DamagedFileError if a file is not what saespec wrote.
+    """
+    import duckdb
+    import pyarrow as pa
+
+    results = Path(root).resolve() / "results"
+    files = sorted([*results.glob("*/tables/*.parquet"), *results.glob("*/runs.parquet")])
+    verdicts = sorted(results.glob("*/claims.json"))
+    if not files and not verdicts:
+        raise CallError(f"no results in {results}: `saespec run SPEC` makes them")
+    connection = duckdb.connect(":memory:")
+    sources: dict[str, dict[str, str]] = {}
+    documented: list[dict[str, str]] = []
+    for file in files:
+        spec = file.relative_to(results).parts[0]
+        documented += [{"spec": spec, "table": file.stem, **column} for column in _documented(file)]
+        sources.setdefault(file.stem, {})[spec] = f"read_parquet({_text(str(file))})"
+    for table, by_spec in sources.items():
+        for spec, source in by_spec.items():
+            connection.execute(f"create schema if not exists {_name(spec)}")
+            connection.execute(f"create view {_name(spec)}.{_name(table)} as from {source}")
+    _union_views(connection, sources)
+    # Row by row, these inserts would take most of the time.
+    connection.register("_arrow", pa.Table.from_pylist(documented, schema=_documentation()))
+    connection.execute("create table main.columns as from _arrow")
+    connection.unregister("_arrow")
+    _claims(connection, verdicts)
+    return connection
+
+
+def spec_connection(tables: Mapping[str, pa.Table], spec_name: str) -> duckdb.DuckDBPyConnection:
+    """Return an in-memory connection that sees these tables and nothing else, for a spec's own SQL.
+
+    Plain `cells`, `<spec>.cells` and `main.cells` all work. It cannot reach files, the network,
+    extensions, Python variables or its own configuration. Run queries with `query.select`.
+    """
+    connection = _begin(spec_name)
+    for table, content in tables.items():
+        connection.register("_arrow", content)
+        connection.execute(f"create table {_name(spec_name)}.{_name(table)} as from _arrow")
+        connection.unregister("_arrow")
+    return _lock(connection, spec_name, tables)
+
+
+def empty_connection(spec: Spec) -> duckdb.DuckDBPyConnection:
+    """Return `spec_connection` over empty tables of the spec's declared schemas, to validate SQL.
+
+    `runs` is not among them: timings differ from run to run, so nothing tracked may read them.
+    """
+    declared = {name: c for name, c in schema.tables(spec).items() if name not in schema.UNTRACKED}
+    connection = _begin(spec.name)
+    for table, columns in declared.items():
+        ddl = ", ".join(f"{_name(c.name)} {schema.SQL_TYPES[c.type]}" for c in columns)
+        connection.execute(f"create table {_name(spec.name)}.{_name(table)}({ddl})")
+    return _lock(connection, spec.name, declared)
+
+
+def _begin(spec_name: str) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    assert spec_name not in RESERVED, spec_name
+    connection = duckdb.connect(":memory:", config=dict(_SAFE))
+    connection.execute(f"create schema {_name(spec_name)}")
+    return connection
+
+
+def _lock(
+    connection: duckdb.DuckDBPyConnection, spec_name: str, tables: Iterable[str]
+) -> duckdb.DuckDBPyConnection:
+    _union_views(connection, {t: {spec_name: f"{_name(spec_name)}.{_name(t)}"} for t in tables})
+    connection.execute("set TimeZone = 'UTC'")
+    connection.execute(f"set search_path = {_text(f'{_name(spec_name)},main')}")
+    connection.execute("set errors_as_json = true")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+    return connection
+
+
+def _union_views(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Mapping[str, str]]) -> None:
+    """Create `main.<table>` from each spec's source; `spec` is added where the table lacks it."""
+    for table, by_spec in sources.items():
+        keyed = table in ("cells", "runs")
+        parts = [
+            f"select {'' if keyed else f'{_text(spec)} as spec, '}* from {source}"
+            for spec, source in by_spec.items()
+        ]
+        connection.execute(f"create view main.{_name(table)} as {' union all by name '.join(parts)}")
+
+
+def _documented(file: Path) -> list[dict[str, str]]:
+    """Verify a table's bytes; return what its columns mean."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    found = pq.read_schema(pa.BufferReader(parquet.verified(file)))
+    return [
+        {"column": c.name, "type": c.type, "unit": c.unit, "description": c.description}
+        for c in schema.columns_of(found)
+    ]
+
+
+def _documentation() -> pa.Schema:
+    import pyarrow as pa
+
+    names = ("spec", "table", "column", "type", "unit", "description")
+    return pa.schema([(name, pa.string()) for name in names])
+
+
+def _claims(connection: duckdb.DuckDBPyConnection, files: Iterable[Path]) -> None:
+    connection.execute(
+        "create table main.claims(spec varchar, claim varchar, says varchar, source varchar, holds boolean, "
+        "why varchar, numbers json, condition varchar, sql varchar)"
+    )
+    rows: list[tuple[Any, ...]] = []
+    for file in files:
+        try:
+            verdicts: dict[str, dict[str, Any]] = json.loads(file.read_bytes())
+            for claim, v in verdicts.items():
+                numbers = json.dumps(v["numbers"], sort_keys=True)
+                texts = (v["condition"], v["sql"])
+                rows.append(
+                    (file.parent.name, claim, v["says"], v["source"], v["holds"], v["why"], numbers, *texts)
+                )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            remedy = f"Delete it and run the spec again, or take it from git: git checkout -- {file}"
+            raise DamagedFileError(file, "not the verdicts that saespec wrote", remedy) from error
+    if rows:
+        connection.executemany("insert into main.claims values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def _name(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
