@@ -1,0 +1,146 @@
+"""Toy activations with known ground truth (Sharkey, Braun & Millidge 2022, "Toy dataset generation").
+
+Legend: B samples in a batch, G ground-truth features, D dimensions. float32 unless said otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from saespec.spec.toy import Decay, RandomCorrelation, ToyData
+
+from .streams import Streams
+
+CHUNK = 16
+"""Batches whose probabilities are computed together."""
+
+
+class Toy:
+    """x = F(b ⊙ u) with unit directions F, Bernoulli activity b and uniform coefficients u.
+
+    `truth_GD` holds the feature directions. Batches are a function of (configuration, seed, part, t).
+    """
+
+    def __init__(self, config: ToyData, streams: Streams) -> None:
+        self.config = config
+        self.streams = streams
+        self.truth_GD = directions(config, streams).to(streams.device)
+        self._index_G = torch.arange(config.features, dtype=torch.float32, device=streams.device)
+        self._chunk: tuple[str, int, int] | None = None
+        self._probabilities_TG = torch.empty(0)
+        self._factor_GK: Tensor | None = None
+        if isinstance(config.correlation, RandomCorrelation):
+            factor = correlation_factor(config.features, config.correlation, streams.host("covariance"))
+            self._factor_GK = torch.tensor(factor, dtype=torch.float32, device=streams.device)
+
+    def batch(self, part: str, t: int, size: int) -> Tensor:
+        """Batch t of a part ("train", "held-out"): activations x, [size, D]."""
+        codes_BG = self.codes(part, t, size)
+        x_BD = codes_BG @ self.truth_GD
+        jitter, noise = self.config.jitter, self.config.background_noise
+        if jitter:
+            # Each active direction is off by N(0, jitter²/D) anew; a sum of such errors, weighted by the
+            # codes, is itself normal with the codes' length as its scale.
+            length_B1 = codes_BG.norm(dim=1, keepdim=True)
+            error_BD = self.streams.normal(f"{part}/jitter", t, size, self.config.dim)
+            x_BD = x_BD + length_B1 * error_BD * (jitter / math.sqrt(self.config.dim))
+        if noise:
+            x_BD = x_BD + noise * self.streams.normal(f"{part}/background", t, size, self.config.dim)
+        return x_BD
+
+    def codes(self, part: str, t: int, size: int) -> Tensor:
+        """True coefficients b ⊙ u of batch t, [size, G]; zero where a feature is inactive."""
+        low, high = self.config.coefficients.low, self.config.coefficients.high
+        uniform_BG = self.streams.uniform(f"{part}/activity", t, size, self.config.features)
+        active_BG = uniform_BG < self.probabilities(part, t, size)
+        codes_BG = self.streams.uniform_where(f"{part}/coefficients", t, active_BG)
+        if (low, high) != (0.0, 1.0):
+            codes_BG = codes_BG * (high - low) + active_BG * low
+        if self.config.empty_rows == "fill":
+            one_B = self.streams.uniform(f"{part}/fill", t, size).mul(self.config.features).long()
+            empty_B = ~active_BG.any(dim=1)
+            codes_BG[torch.arange(size, device=codes_BG.device), one_B] += empty_B.float()
+        return codes_BG
+
+    def probabilities(self, part: str, t: int, size: int) -> Tensor:
+        """Probability of each feature to be active in batch t: [1, G], or [size, G] if drawn per sample."""
+        if (
+            isinstance(self.config.correlation, RandomCorrelation)
+            and self.config.correlation.draw == "sample"
+        ):
+            return self._probabilities(self._white(part, t, size))
+        # One vector a batch: made for several batches at once, for it is the fixed cost that counts.
+        if self._chunk != (part, t // CHUNK, size):
+            first = t // CHUNK * CHUNK
+            white = [self._white(part, first + i, 1) for i in range(CHUNK)]
+            self._chunk = part, t // CHUNK, size
+            self._probabilities_TG = self._probabilities(torch.cat(white))
+        return self._probabilities_TG[t % CHUNK : t % CHUNK + 1]
+
+    def _white(self, part: str, t: int, rows: int) -> Tensor:
+        if self._factor_GK is None:
+            return torch.empty(rows, 0, device=self.streams.device)
+        return self.streams.normal(f"{part}/correlation", t, rows, self._factor_GK.shape[1])
+
+    def _probabilities(self, white_RK: Tensor) -> Tensor:
+        """Probabilities [R, G] from rows of white noise; rows do not depend on each other."""
+        p_RG = torch.full((len(white_RK), self.config.features), 0.5, device=self.streams.device)
+        if self._factor_GK is not None:
+            p_RG = torch.special.ndtr(white_RK @ self._factor_GK.T)
+        if isinstance(self.config.decay, Decay):
+            rate = self.config.decay.rate
+            if self.config.decay.rule == "multiply":
+                p_RG = p_RG * rate**self._index_G
+            else:
+                p_RG = p_RG ** (rate * self._index_G)
+        return rescale(p_RG, self.config.active)
+
+
+def rescale(p_RG: Tensor, active: float) -> Tensor:
+    """Scale each row of probabilities so that it sums to `active` and none exceeds 1."""
+    scaled_RG = p_RG * (active / p_RG.sum(dim=1, keepdim=True))
+    if scaled_RG.max() <= 1:
+        return scaled_RG
+    # With the m largest at 1, the others share what is left: the smallest m for which they fit.
+    sorted_RG = p_RG.sort(dim=1, descending=True).values
+    rest_RG = sorted_RG.flip(1).cumsum(dim=1).flip(1)
+    factor_RG = (active - torch.arange(p_RG.shape[1], device=p_RG.device)) / rest_RG
+    m_R1 = (factor_RG * sorted_RG <= 1).int().argmax(dim=1, keepdim=True)
+    return (p_RG * factor_RG.gather(1, m_R1)).clamp(max=1.0)
+
+
+def directions(config: ToyData, streams: Streams) -> Tensor:
+    """Unit feature directions, [G, D]: normalised Gaussians, or their absolute values."""
+    rows = streams.host("truth").standard_normal((config.features, config.dim))
+    if config.directions == "positive":
+        rows = np.abs(rows)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return torch.tensor(rows, dtype=torch.float32)
+
+
+def correlation_factor(
+    features: int, config: RandomCorrelation, generator: np.random.Generator
+) -> NDArray[np.float64]:
+    """A matrix M, [G, K], such that M ε with white ε has the wanted correlations and unit variance.
+
+    `uniform` follows the public replication of the document (symmetrised U(0,1), then −1.001 times the
+    smallest eigenvalue on the diagonal), `gram` A Aᵀ; both are normalised to unit variance, without which
+    the normal CDF saturates. `strength` s leaves s·C + (1−s)·I of the correlation matrix C.
+    """
+    s = config.strength
+    if config.covariance == "gram":
+        a_GK = generator.standard_normal((features, config.rank or features))
+        a_GK /= np.linalg.norm(a_GK, axis=1, keepdims=True)
+        return np.hstack([math.sqrt(s) * a_GK, math.sqrt(1 - s) * np.eye(features)]) if s < 1 else a_GK
+    u_GG = generator.random((features, features))
+    c_GG = (u_GG + u_GG.T) / 2
+    c_GG -= 1.001 * np.linalg.eigvalsh(c_GG)[0] * np.eye(features)
+    scale_G = np.sqrt(np.diag(c_GG))
+    c_GG /= np.outer(scale_G, scale_G)
+    lower_GG = np.linalg.cholesky(s * c_GG + (1 - s) * np.eye(features))
+    return np.asarray(lower_GG, dtype=np.float64)

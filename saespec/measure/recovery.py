@@ -1,0 +1,81 @@
+"""Recovery of the ground truth: MMCS, its chance level, one-to-one assignment.
+
+Legend: N cells, G truth features, L latents, D dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from saespec.data.source import HELD_OUT, Source
+from saespec.data.streams import Streams
+from saespec.sae.cosine import cosines, mmcs
+from saespec.spec.measures import Recovery
+
+from .rows import Rows
+from .trained import Trained
+
+THRESHOLD = 0.9
+FREQUENCY_BATCHES = 100
+
+
+def measure(config: Recovery, stacks: Sequence[Trained]) -> Rows:
+    """MMCS, MCC and recovered features of each cell, and a row for each truth feature."""
+    rows = Rows()
+    frequencies: dict[str, Tensor] = {}
+    for trained in stacks:
+        for cell, source, dictionary_LD in zip(
+            trained.cells, trained.sources, trained.dictionary_NLD, strict=True
+        ):
+            cosines_GL = cosines(source.truth_GD, dictionary_LD)
+            best_G, latent_G = cosines_GL.max(dim=1)
+            key = source.streams.key
+            if key not in frequencies:
+                frequencies[key] = frequency(source, cell.config.train.batch)
+            rows.add(
+                "cells",
+                cell=[cell.id],
+                mmcs=[best_G.double().mean().item()],
+                mmcs_chance=[chance(source.truth_GD, len(dictionary_LD), source.streams)],
+                mcc=[assigned(cosines_GL)],
+                recovered=[int((best_G > THRESHOLD).sum())],
+            )
+            rows.add(
+                "truth",
+                cell=[cell.id] * len(best_G),
+                feature=range(len(best_G)),
+                frequency=frequencies[key].tolist(),
+                best_cosine=best_G.double().tolist(),
+                best_latent=latent_G.tolist(),
+            )
+    return rows
+
+
+def frequency(source: Source, batch: int) -> Tensor:
+    """Share of held-out samples in which each truth feature is active, [G], float64."""
+    active_G = sum(
+        (source.codes(HELD_OUT, t, batch) > 0).sum(dim=0).cpu().double() for t in range(FREQUENCY_BATCHES)
+    )
+    assert isinstance(active_G, Tensor)
+    return active_G / (FREQUENCY_BATCHES * batch)
+
+
+def chance(truth_GD: Tensor, latents: int, streams: Streams) -> float:
+    """MMCS of the truth with a dictionary of random directions: what no learning at all scores."""
+    generator = streams.host(f"chance/{latents}")
+    random_LD = torch.from_numpy(generator.standard_normal((latents, truth_GD.shape[1])))
+    return mmcs(truth_GD, random_LD.to(truth_GD))
+
+
+def assigned(cosines_GL: Tensor) -> float:
+    """Mean over truth features of the cosine with their latent in the best one-to-one assignment.
+
+    Where latents are fewer than features, features without a latent count 0.
+    """
+    values = cosines_GL.double().cpu().numpy()
+    features, latents = linear_sum_assignment(values, maximize=True)
+    return float(values[features, latents].sum() / len(values))

@@ -1,0 +1,56 @@
+"""The tables of a spec, from its trained cells: what the configuration says and what the measures find."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from saespec.plan.model import Cell
+from saespec.results.schema import cell_row
+from saespec.sae.train import CURVE
+from saespec.spec.measures import Measure
+
+from . import dead_latents, larger_dictionaries, latents, losses, recovery
+from .rows import Rows
+from .trained import Trained
+
+MEASURES: dict[str, Callable[[Any, Sequence[Trained]], Rows]] = {
+    "recovery": recovery.measure,
+    "losses": losses.measure,
+    "dead_latents": dead_latents.measure,
+    "latents": latents.measure,
+    "larger_dictionaries": larger_dictionaries.measure,
+}
+"""The code of each kind of measure. Its configuration and columns are in `saespec/spec/measures.py`."""
+
+
+def tables(
+    spec_name: str, cells: Sequence[Cell], measures: Sequence[Measure], stacks: Sequence[Trained]
+) -> Mapping[str, list[dict[str, Any]]]:
+    """Rows of every table but `runs`, in the order of the cells."""
+    found: dict[str, list[dict[str, Any]]] = {
+        "cells": [cell_row(cell, spec_name) for cell in cells],
+        "curves": _curves(stacks),
+    }
+    row_of = {row["cell"]: row for row in found["cells"]}
+    for measure in measures:
+        for table, columns in MEASURES[measure.kind](measure, stacks).tables.items():
+            rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+            if table == "cells":
+                for row in rows:
+                    row_of[row["cell"]].update(row)
+            else:
+                found.setdefault(table, []).extend(rows)
+    position = {cell.id: n for n, cell in enumerate(cells)}
+    for rows in found.values():
+        rows.sort(key=lambda row: position[row["cell"]])
+    return found
+
+
+def _curves(stacks: Sequence[Trained]) -> list[dict[str, Any]]:
+    return [
+        {"cell": cell.id, **dict(zip(CURVE, values, strict=True)), "step": int(values[0])}
+        for trained in stacks
+        for cell, curve in zip(trained.cells, trained.curves, strict=True)
+        for values in curve.tolist()
+    ]

@@ -1,0 +1,118 @@
+"""Trained cells of one shape, stacked, with the data they are measured on.
+
+Legend: N cells, S distinct sources of data among them, B samples, D dimensions, L latents, G truth features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from saespec.data.source import HELD_OUT, Source
+from saespec.errors import DamagedFileError
+from saespec.plan.model import Cell
+from saespec.sae import checkpoint
+from saespec.sae.architecture import architecture
+from saespec.sae.batches import Batches
+from saespec.sae.memory import stacked
+from saespec.sae.stack import split
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Sums over held-out batches, float64 on the CPU."""
+
+    samples: int
+    squared_error_N: Tensor
+    l1_N: Tensor
+    l0_N: Tensor
+    """Latents that are not zero, summed over samples."""
+    variance_N: Tensor
+    """Squared distance of the targets from their mean, summed over samples."""
+    fired_NL: Tensor
+    """Samples on which a latent is not zero."""
+    codes_NL: Tensor
+
+
+class Trained:
+    """Parameters of finished cells of one shape. `cells` gives the order of every N axis."""
+
+    def __init__(self, cells: tuple[Cell, ...], paths: Sequence[Path], device: torch.device) -> None:
+        self.cells = cells
+        self.device = device
+        read = [_load(cell, path) for cell, path in zip(cells, paths, strict=True)]
+        loaded = [tensors for tensors, _ in read]
+        self.trained_on = {header["device"] for _, header in read}
+        """Kinds of device that the cells were trained on."""
+        self.curves = [tensors.pop("curve") for tensors in loaded]
+        self.architecture = architecture(cells[0].config)
+        self.params = {name: stacked([t[name] for t in loaded], device) for name in loaded[0]}
+        self.batches = Batches([cell.config for cell in cells], device)
+        self._activity: dict[int, Activity] = {}
+
+    @property
+    def sources(self) -> list[Source]:
+        """The source of each cell."""
+        return [self.batches.sources[s] for s in self.batches.source_of_cell]
+
+    @cached_property
+    def dictionary_NLD(self) -> Tensor:
+        """Unit-norm dictionary elements."""
+        return self.architecture.dictionary(self.params)
+
+    def codes(self, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Codes [N, B, L] and targets [N, B, D] of so many held-out batches."""
+        for t in range(batches):
+            x_NBD, target_NBD = self.batches.batch(HELD_OUT, t)
+            yield self.architecture.encode(self.params, x_NBD), target_NBD
+
+    def activity(self, batches: int) -> Activity:
+        """Losses, firing counts and variance over so many held-out batches."""
+        if batches not in self._activity:
+            self._activity[batches] = self._sum_activity(batches)
+        return self._activity[batches]
+
+    def _sum_activity(self, batches: int) -> Activity:
+        N, L, D = self.dictionary_NLD.shape
+        squared_error_N, l1_N, l0_N, power_N = (torch.zeros(N, dtype=torch.float64) for _ in range(4))
+        fired_NL, codes_NL = (torch.zeros(N, L, dtype=torch.float64) for _ in range(2))
+        mean_ND = torch.zeros(N, D, dtype=torch.float64)
+        for codes_NBL, target_NBD in self.codes(batches):
+            error_NBD = self.architecture.decode(self.params, codes_NBL) - target_NBD
+            squared_error_N += _sum(error_NBD.square(), (1, 2))
+            l1_N += _sum(codes_NBL, (1, 2))
+            active_NBL = codes_NBL > 0
+            fired_NL += _sum(active_NBL, (1,))
+            codes_NL += _sum(codes_NBL, (1,))
+            power_N += _sum(target_NBD.square(), (1, 2))
+            mean_ND += _sum(target_NBD, (1,))
+        samples = batches * self.cells[0].config.train.batch
+        l0_N = fired_NL.sum(dim=1)
+        variance_N = power_N - mean_ND.square().sum(dim=1) / samples
+        return Activity(samples, squared_error_N, l1_N, l0_N, variance_N, fired_NL, codes_NL)
+
+
+def _sum(values: Tensor, dims: tuple[int, ...]) -> Tensor:
+    return values.sum(dim=dims, dtype=torch.float64).cpu()
+
+
+def _load(cell: Cell, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    tensors, header = checkpoint.read(path)
+    if header["cell"] != cell.id:
+        raise DamagedFileError(path, f"it holds cell {header['cell']}, not {cell.id}", "Run the spec again")
+    return tensors, header
+
+
+def load(groups: Iterable[tuple[tuple[Cell, ...], Path]], device: torch.device) -> list[Trained]:
+    """The cells of each group from its folder, in stacks that the device can hold."""
+    return [
+        Trained(members, [folder / f"{cell.id}.safetensors" for cell in members], device)
+        for cells, folder in groups
+        for members in split(cells, device)
+    ]

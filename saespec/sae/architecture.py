@@ -1,0 +1,69 @@
+"""What an architecture is, and the list of them.
+
+An architecture is a module with the functions below: add one by adding its file, its configuration in
+`saespec/spec/sae.py` and one line here.
+
+Legend: N cells of a stack, B samples, D dimensions, L latents. All tensors float32.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from saespec.spec.spec import CellConfig
+
+from . import relu
+
+Params = dict[str, Tensor]
+"""Stacked parameters by name, cells first. Every architecture has `encoder` [N, L, D] and `bias` [N, L]."""
+
+
+class Architecture(Protocol):
+    """The functions of an architecture's module; parameters of N cells are stacked."""
+
+    def shapes(self, config: CellConfig) -> dict[str, tuple[int, ...]]:
+        """Shape of each parameter of one cell."""
+        ...
+
+    def initial(self, config: CellConfig, generator: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+        """Initial parameters of one cell."""
+        ...
+
+    def prepare(self, params: Params) -> None:
+        """Impose the constraints that hold on the forward pass, in place."""
+        ...
+
+    def encode(self, params: Params, x_NBD: Tensor) -> Tensor:
+        """Codes, [N, B, L], of prepared parameters."""
+        ...
+
+    def decode(self, params: Params, codes_NBL: Tensor) -> Tensor:
+        """Reconstructions, [N, B, D]."""
+        ...
+
+    def dictionary(self, params: Params) -> Tensor:
+        """Dictionary elements, [N, L, D]."""
+        ...
+
+    def workspace(self, configs: list[CellConfig], device: torch.device) -> Any:
+        """Whatever `gradients` wants allocated once."""
+        ...
+
+    def gradients(self, params: Params, grads: Params, x_NBD: Tensor, target_NBD: Tensor, work: Any) -> None:
+        """Write the gradient of each cell's loss into `grads`."""
+        ...
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "relu": relu,
+}
+
+
+def architecture(config: CellConfig) -> Architecture:
+    """The architecture of a cell."""
+    return ARCHITECTURES[config.sae.kind]

@@ -1,0 +1,114 @@
+"""Many cells of one shape as one batched program: stacked parameters and their optimiser.
+
+Legend: N cells, P floats of a cell's parameters, padded. Row n of every [N, P] tensor belongs to cell n.
+
+Promise 1 (a cell's numbers depend only on the cell) rests on three facts, each tested: torch's batched
+products give a matrix the same bits whatever its neighbours, if there are at least two and each is aligned
+(see `memory`); the other operations work element by element or within a cell's rows; and rows are padded to
+whole vector registers, so that the fused optimiser treats an element alike wherever its cell stands.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+from saespec.data.streams import Streams
+from saespec.plan.identity import canonical_json
+from saespec.plan.model import Cell
+from saespec.spec.train import Adam
+
+from .architecture import architecture
+from .memory import padded
+
+
+class Stack:
+    """Parameters, gradients and Adam moments of cells that have the same shapes."""
+
+    def __init__(self, cells: tuple[Cell, ...], device: torch.device) -> None:
+        self.cells = cells
+        self.device = device
+        self.rows = with_idle(cells, device)
+        configs = [cell.config for cell in self.rows]
+        self.architecture = architecture(configs[0])
+        self._shapes = self.architecture.shapes(configs[0])
+        width = sum(padded(math.prod(shape)) for shape in self._shapes.values())
+        zeros = [torch.zeros(len(self.rows), width, device=device) for _ in range(4)]
+        self.theta_NP, self.mean_NP, self.square_NP, grads_NP = zeros
+        self.params = self._views(self.theta_NP)
+        self.grads = self._views(grads_NP)
+        self.work = self.architecture.workspace(configs, device)
+        self.updates = torch.zeros((), device=device)
+        # Rows are sorted by optimiser, so that each distinct one updates one slice.
+        self._optimizers: list[tuple[Adam, list[Tensor]]] = []
+        for optimizer, group in groupby(range(len(configs)), key=lambda n: configs[n].train.optimizer):
+            members = list(group)
+            rows = slice(members[0], members[-1] + 1)
+            tensors = [t[rows] for t in (self.theta_NP, grads_NP, self.mean_NP, self.square_NP)]
+            self._optimizers.append((optimizer, tensors))
+
+    def initialise(self) -> None:
+        """Set the initial weights of every cell; a function of the cell's configuration and seed."""
+        for n, cell in enumerate(self.rows):
+            identity = {"sae": cell.config.sae.model_dump(mode="json"), "dim": cell.config.data.dim}
+            streams = Streams(canonical_json({**identity, "seed": cell.config.seed}), torch.device("cpu"))
+            for name, value in self.architecture.initial(cell.config, streams.host("init")).items():
+                self.params[name][n] = torch.tensor(value)
+
+    def step(self, x_NBD: Tensor, target_NBD: Tensor) -> None:
+        """One optimiser step of every cell on its batch."""
+        self.architecture.prepare(self.params)
+        self.architecture.gradients(self.params, self.grads, x_NBD, target_NBD, self.work)
+        self.updates += 1
+        for adam, (theta, grads, mean, square) in self._optimizers:
+            torch._fused_adam_(
+                [theta], [grads], [mean], [square], [], [self.updates],
+                lr=adam.lr, beta1=adam.beta1, beta2=adam.beta2, eps=adam.eps,
+                weight_decay=0.0, amsgrad=False, maximize=False,
+            )  # fmt: skip
+
+    def finish(self) -> None:
+        """Bring the parameters into the form in which the next forward pass would use them."""
+        self.architecture.prepare(self.params)
+
+    def _views(self, flat_NP: Tensor) -> dict[str, Tensor]:
+        views, start = {}, 0
+        for name, shape in self._shapes.items():
+            size = math.prod(shape)
+            views[name] = flat_NP[:, start : start + size].view(-1, *shape)
+            start += padded(math.prod(shape))
+        return views
+
+
+def sort_key(cell: Cell) -> tuple[str, str]:
+    """Order of cells in a stack: equal optimisers side by side."""
+    return canonical_json(cell.config.train.optimizer.model_dump(mode="json")), cell.id
+
+
+def with_idle(cells: tuple[Cell, ...], device: torch.device) -> tuple[Cell, ...]:
+    """The cells, and idle copies of the last one where the device wants more of them.
+
+    A CPU's product of one matrix pair takes another path than of several; a GPU's depends on the number, so
+    there all stacks are equally wide.
+    """
+    least = 2 if device.type == "cpu" else WIDTH_CUDA
+    return cells + (cells[-1],) * max(0, least - len(cells))
+
+
+WIDTH_CUDA = 16
+BYTES_CPU = 512 * 2**20
+
+
+def split(cells: tuple[Cell, ...], device: torch.device) -> list[tuple[Cell, ...]]:
+    """Cells of one group in stacks that the device can hold: a free choice, for no number depends on it."""
+    if device.type == "cpu":
+        config = cells[0].config
+        floats = 4 * 2 * config.sae.latents * config.data.dim + 2 * config.train.batch * config.sae.latents
+        width = max(2, BYTES_CPU // (4 * floats))
+    else:
+        width = WIDTH_CUDA
+    ordered = sorted(cells, key=sort_key)
+    return [tuple(ordered[i : i + width]) for i in range(0, len(ordered), width)]

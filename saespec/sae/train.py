@@ -1,0 +1,182 @@
+"""The training loop.
+
+Legend: N cells of a stack, B samples, D dimensions, G truth features, L latents.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from saespec.data.source import HELD_OUT, TRAIN
+from saespec.plan.model import Cell
+
+from . import checkpoint
+from .batches import Batches
+from .cosine import mmcs
+from .loss import l1_scale, reconstruction_scale
+from .stack import Stack, split
+
+CURVE = ("step", "loss", "reconstruction_loss", "l1_loss", "l0", "mmcs")
+"""Columns of a cell's training curve."""
+
+SNAPSHOT_SECONDS = float(os.environ.get("SAESPEC_SNAPSHOT_SECONDS", "10"))
+"""How much work a kill may cost."""
+
+REPORT_SECONDS = 0.5
+
+
+class Interrupted(Exception):
+    """Training was asked to stop; what is done is saved."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a stack reports while it trains."""
+
+    cells: int
+    step: int
+    steps: int
+    steps_per_second: float
+    """Cell-steps per second, summed over the cells."""
+    best_mmcs: float
+    """Highest MMCS of any of its cells so far; NaN before the first curve point."""
+
+
+def train(
+    cells: Sequence[Cell],
+    store: checkpoint.Store,
+    device: torch.device,
+    report: Callable[[Progress], None] = lambda progress: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Train cells of one group that the store lacks, from their last snapshot on, and put them there.
+
+    Raises Interrupted, after saving, once `stop()` is true; StageError where the store cannot be written.
+    """
+    snapshots = store.partials()
+    resumable = {cell_id: path for path, header in snapshots for cell_id in header["cells"]}
+    from_snapshot: dict[Path | None, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        from_snapshot[resumable.get(cell.id)].append(cell)
+    for path, members in from_snapshot.items():
+        for stack_cells in split(tuple(members), device):
+            train_stack(Run(stack_cells, device, resume=path), store, report, stop)
+        if path is not None:
+            path.unlink(missing_ok=True)  # its cells of this group are finished now
+
+
+def train_stack(
+    run: Run, store: checkpoint.Store, report: Callable[[Progress], None], stop: Callable[[], bool]
+) -> None:
+    """Train one stack to the end and store its cells."""
+    stack, steps = run.stack, run.stack.cells[0].config.train.steps
+    snapshot = store.partial([cell.id for cell in stack.cells])
+    points = curve_points(steps, stack.cells[0].config.train.curve_points)
+    first, best = run.step, float("nan")
+    started = saved = said = time.perf_counter()
+    while run.step < steps:
+        stack.step(*run.batches.batch(TRAIN, run.step))
+        run.step += 1
+        if run.step in points:
+            best = run.record()
+        now, stopping = time.perf_counter(), stop()
+        if now - said > REPORT_SECONDS or run.step == steps:
+            rate = len(stack.cells) * (run.step - first) / (now - started)
+            report(Progress(len(stack.cells), run.step, steps, rate, best))
+            said = now
+        if stopping or now - saved > SNAPSHOT_SECONDS:
+            run.save(snapshot)
+            saved = now
+        if stopping:
+            raise Interrupted
+    stack.finish()
+    run.store_cells(store)
+    snapshot.unlink(missing_ok=True)
+
+
+class Run:
+    """A stack, its batches and how far it has come."""
+
+    def __init__(self, cells: tuple[Cell, ...], device: torch.device, resume: Path | None = None) -> None:
+        self.stack = Stack(cells, device)
+        configs = [cell.config for cell in self.stack.rows]
+        self.batches = Batches(configs, device)
+        self.step = 0
+        self.curves: list[Tensor] = []
+        if resume is None:
+            self.stack.initialise()
+        else:
+            self._load(resume)
+
+    def record(self) -> float:
+        """Add a row to every cell's curve, from a held-out batch; the best MMCS among the cells."""
+        architecture, params = self.stack.architecture, self.stack.params
+        architecture.prepare(params)
+        x_NBD, target_NBD = self.batches.batch(HELD_OUT, self.step)
+        codes_NBL = architecture.encode(params, x_NBD)
+        error_NBD = architecture.decode(params, codes_NBL) - target_NBD
+        dictionary_NLD = architecture.dictionary(params)
+        rows = []
+        for n, cell in enumerate(self.stack.rows):
+            # One cell at a time: a sum over the whole stack could be ordered by its width.
+            batch = len(error_NBD[n])
+            squared_error = error_NBD[n].double().square().sum().item() / batch
+            reconstruction = squared_error * reconstruction_scale(cell.config)
+            l1 = codes_NBL[n].sum(dtype=torch.float64).item() / batch * l1_scale(cell.config)
+            l0 = (codes_NBL[n] > 0).sum().item() / batch
+            truth_GD = self.batches.sources[self.batches.source_of_cell[n]].truth_GD
+            loss = reconstruction + cell.config.loss.sparsity.coefficient * l1
+            rows.append([self.step, loss, reconstruction, l1, l0, mmcs(truth_GD, dictionary_NLD[n])])
+        self.curves.append(torch.tensor(rows, dtype=torch.float64))
+        return max(row[-1] for row in rows)
+
+    def save(self, path: Path) -> None:
+        """Write a snapshot from which the stack, or any of its cells, continues bit for bit."""
+        n = len(self.stack.cells)
+        tensors = {
+            "theta": self.stack.theta_NP[:n],
+            "mean": self.stack.mean_NP[:n],
+            "square": self.stack.square_NP[:n],
+            "curves": torch.stack([row[:n] for row in self.curves], dim=1)
+            if self.curves
+            else torch.empty(n, 0, 6),
+        }
+        checkpoint.write(path, tensors, {"cells": [c.id for c in self.stack.cells], "step": self.step})
+
+    def _load(self, path: Path) -> None:
+        tensors, header = checkpoint.read(path)
+        rows = torch.tensor([header["cells"].index(cell.id) for cell in self.stack.rows])
+        for name, own in (
+            ("theta", self.stack.theta_NP),
+            ("mean", self.stack.mean_NP),
+            ("square", self.stack.square_NP),
+        ):
+            own.copy_(tensors[name][rows])
+        self.step = header["step"]
+        self.stack.updates.fill_(self.step)
+        self.curves = list(tensors["curves"][rows].double().unbind(dim=1))
+
+    def store_cells(self, store: checkpoint.Store) -> None:
+        """Put every cell into the store."""
+        curves_NRC = torch.stack(self.curves, dim=1)
+        for n, cell in enumerate(self.stack.cells):
+            tensors = {name: stacked[n] for name, stacked in self.stack.params.items()}
+            header = {
+                "cell": cell.id,
+                "config": cell.config.model_dump(mode="json"),
+                "device": self.stack.device.type,
+            }
+            checkpoint.write(store.cell(cell.id), {**tensors, "curve": curves_NRC[n]}, header)
+
+
+def curve_points(steps: int, points: int) -> frozenset[int]:
+    """Steps after which a curve gets a row: evenly spaced, the last step always among them."""
+    return frozenset(round(steps * (i + 1) / points) for i in range(points)) - {0}

@@ -1,0 +1,49 @@
+"""Small cells for tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from saespec.plan.identity import cell_id
+from saespec.plan.model import Cell
+from saespec.spec.spec import CellConfig
+
+
+def cell(
+    *,
+    dim: int = 16,
+    features: int = 24,
+    active: float = 2.0,
+    latents: int = 24,
+    l1: float = 0.1,
+    per: str = "latents",
+    reconstruction: str = "mean",
+    steps: int = 40,
+    batch: int = 32,
+    lr: float = 1e-2,
+    seed: int = 0,
+    input_noise: float = 0.0,
+    curve_points: int = 4,
+    **data: Any,
+) -> Cell:
+    """A cell on toy data; keyword arguments that are not named go to the data section."""
+    toy = {"kind": "toy", "dim": dim, "features": features, "active": active, **data}
+    config = CellConfig.model_validate(
+        {
+            "data": toy,
+            "sae": {"kind": "relu", "latents": latents},
+            "loss": {
+                "reconstruction": reconstruction,
+                "sparsity": {"kind": "l1", "coefficient": l1, "per": per},
+            },
+            "train": {
+                "steps": steps,
+                "batch": batch,
+                "optimizer": {"lr": lr},
+                "input_noise": input_noise,
+                "curve_points": curve_points,
+            },
+            "seed": seed,
+        }
+    )
+    return Cell(cell_id(config), config)

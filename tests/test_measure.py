@@ -1,0 +1,153 @@
+"""Measures on trained and on hand-made cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from cells import cell
+
+from saespec.data.source import source
+from saespec.errors import DamagedFileError
+from saespec.measure import recovery
+from saespec.measure.tables import tables
+from saespec.measure.trained import Trained, load
+from saespec.plan.model import Cell
+from saespec.sae.checkpoint import Store
+from saespec.sae.cosine import cosines, mmcs
+from saespec.sae.train import train
+from saespec.spec.measures import DeadLatents, LargerDictionaries, Latents, Losses, Recovery
+
+CPU = torch.device("cpu")
+ALL = [
+    Recovery(kind="recovery"),
+    Losses(kind="losses", batches=5),
+    DeadLatents(kind="dead_latents", window=5),
+    Latents(kind="latents", batches=5),
+    LargerDictionaries(kind="larger_dictionaries"),
+]
+
+
+def measured(
+    cells: Sequence[Cell], folder: Path, measures: list[Any] = ALL
+) -> dict[str, list[dict[str, Any]]]:
+    return dict(tables("x", cells, measures, loaded(cells, folder)))
+
+
+def loaded(cells: Sequence[Cell], folder: Path) -> list[Trained]:
+    store = Store(folder)
+    by_size: dict[int, list[Cell]] = {}
+    for own in cells:
+        by_size.setdefault(own.config.sae.latents, []).append(own)
+    for members in by_size.values():
+        train([c for c in members if not store.finished(c.id)], store, CPU)
+    return load([(tuple(members), folder / "cells") for members in by_size.values()], CPU)
+
+
+def test_every_declared_column_is_measured(tmp_path: Path) -> None:
+    cells = [cell(latents=n, steps=60) for n in (12, 24, 48)]
+    found = measured(cells, tmp_path)
+    declared: dict[str, set[str]] = {}
+    for measure in ALL:
+        for table, columns in measure.columns.items():
+            declared.setdefault(table, set()).update(column.name for column in columns)
+    for table, columns in declared.items():
+        assert columns <= set(found[table][0]), table
+    assert [row["cell"] for row in found["cells"]] == [c.id for c in cells]
+    assert len(found["latents"]) == 12 + 24 + 48
+    assert len(found["truth"]) == 3 * 24
+    assert [(row["cell"], row["other_latents"]) for row in found["pairs"]] == [
+        (cells[0].id, 24), (cells[0].id, 48), (cells[1].id, 48)
+    ]  # fmt: skip
+    assert "mmcs_larger" not in found["cells"][2]
+
+
+def test_a_cells_rows_do_not_depend_on_its_neighbours(tmp_path: Path) -> None:
+    cells = [cell(dim=19, latents=37, l1=0.02 * 1.7**i, seed=i % 2, steps=30) for i in range(9)]
+    together = measured(cells, tmp_path, ALL[:4])
+    alone = measured(cells[4:5], tmp_path, ALL[:4])
+    for table, rows in alone.items():
+        assert rows == [row for row in together[table] if row["cell"] == cells[4].id], table
+
+
+def test_a_perfect_dictionary_is_recovered_whole() -> None:
+    truth = torch.nn.functional.normalize(
+        torch.randn(24, 16, generator=torch.Generator().manual_seed(0)), dim=1
+    )
+    shuffled = truth[torch.randperm(24)]
+    assert mmcs(truth, shuffled) == pytest.approx(1.0, abs=1e-6)
+    assert recovery.assigned(cosines(truth, shuffled)) == pytest.approx(1.0, abs=1e-6)
+    assert mmcs(truth, torch.cat([shuffled, torch.randn(50, 16)])) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_assignment_counts_a_latent_once_and_missing_latents_as_zero() -> None:
+    both = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    assert mmcs(both, both[:1]) == pytest.approx(2 / 3)
+    assert recovery.assigned(cosines(both, both[:1])) == pytest.approx(1 / 3)
+    assert recovery.assigned(cosines(both, both)) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("latents", "documented"), [(128, 0.162), (512, 0.190), (2048, 0.213)])
+def test_chance_level_is_the_documents(latents: int, documented: float, tmp_path: Path) -> None:
+    # 512 random features in 256 dimensions against a random dictionary: documents §0.4
+    made = cell(dim=256, features=512, latents=latents)
+    own = source(made.config.data, 0, CPU)
+    assert recovery.chance(own.truth_GD, latents, own.streams) == pytest.approx(documented, abs=0.002)
+
+
+def test_a_silent_dictionary_loses_what_predicting_zero_loses(tmp_path: Path) -> None:
+    # A penalty this large silences every latent, so the reconstruction is zero.
+    own = cell(l1=1e4, steps=200, lr=1e-2)
+    row = measured([own], tmp_path)["cells"][0]
+    (stack,) = loaded([own], tmp_path)
+    power = np.mean([x.square().mean().item() for _, x in stack.codes(5)])
+    assert row["l0"] == 0
+    assert row["l1_loss"] == 0
+    assert row["dead_latents"] == 24
+    assert row["reconstruction_loss"] == pytest.approx(power, rel=1e-5)
+    assert row["fvu"] >= 1
+
+
+def test_losses_are_those_that_the_curve_ends_with(tmp_path: Path) -> None:
+    own = cell(steps=300, batch=256, per="sample", reconstruction="sum")
+    found = measured([own], tmp_path, [Losses(kind="losses", batches=40)])
+    row, last = found["cells"][0], found["curves"][-1]
+    for name in ("loss", "reconstruction_loss", "l1_loss", "l0"):
+        assert row[name] == pytest.approx(last[name], rel=0.1)
+    assert row["loss"] == pytest.approx(row["reconstruction_loss"] + 0.1 * row["l1_loss"])
+
+
+def test_dead_latents_are_those_of_density_zero_on_the_same_batches(tmp_path: Path) -> None:
+    found = measured([cell(l1=2.0, steps=200)], tmp_path)
+    silent = sum(row["density"] == 0 for row in found["latents"])
+    assert found["cells"][0]["dead_latents"] == silent > 0
+    assert all((row["mean_active"] is None) == (row["density"] == 0) for row in found["latents"])
+
+
+def test_larger_dictionaries_differ_in_size_alone(tmp_path: Path) -> None:
+    cells = [cell(latents=12), cell(latents=24), cell(latents=48), cell(latents=24, l1=0.5)]
+    found = measured(cells, tmp_path, [LargerDictionaries(kind="larger_dictionaries")])
+    small = found["cells"][0]
+    pairs = [row["mmcs"] for row in found["pairs"] if row["cell"] == small["cell"]]
+    assert len(pairs) == 2
+    assert small["mmcs_larger"] == pytest.approx(sum(pairs) / 2)
+    nearest = measured(cells, tmp_path, [LargerDictionaries(kind="larger_dictionaries", nearest=1)])
+    assert nearest["cells"][0]["mmcs_larger"] == pairs[0]
+
+
+def test_truth_frequencies_sum_to_the_active_features(tmp_path: Path) -> None:
+    found = measured([cell(active=2.0, batch=256)], tmp_path, ALL[:1])
+    assert sum(row["frequency"] for row in found["truth"]) == pytest.approx(2.0, rel=0.02)
+
+
+def test_a_checkpoint_of_another_cell_is_refused(tmp_path: Path) -> None:
+    one, other = cell(), cell(seed=1)
+    loaded([one, other], tmp_path)
+    path = Store(tmp_path).cell(one.id)
+    path.write_bytes(Store(tmp_path).cell(other.id).read_bytes())
+    with pytest.raises(DamagedFileError, match=other.id):
+        load([((one,), tmp_path / "cells")], CPU)

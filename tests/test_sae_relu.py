@@ -1,0 +1,82 @@
+"""The hand-written step against autograd and torch's own Adam."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from cells import cell
+
+from saespec.sae.loss import l1_scale, reconstruction_scale
+from saespec.sae.stack import Stack
+
+CPU = torch.device("cpu")
+
+
+def autograd_loss(
+    params: dict[str, torch.Tensor], config, x: torch.Tensor, target: torch.Tensor
+) -> torch.Tensor:  # type: ignore[no-untyped-def]
+    codes = torch.relu(x @ params["encoder"].T + params["bias"])
+    error = codes @ params["decoder"] - target
+    reconstruction = error.square().sum(dim=1).mean() * reconstruction_scale(config)
+    return reconstruction + config.loss.sparsity.coefficient * l1_scale(config) * codes.sum(dim=1).mean()
+
+
+@pytest.mark.parametrize("per", ["latents", "sample"])
+@pytest.mark.parametrize("reconstruction", ["mean", "sum"])
+@pytest.mark.parametrize("noisy", [False, True])
+def test_gradients_are_those_of_the_loss(per: str, reconstruction: str, noisy: bool) -> None:
+    cells = tuple(
+        cell(l1=l1, per=per, reconstruction=reconstruction, seed=seed) for seed, l1 in enumerate((0.1, 2.0))
+    )
+    stack = Stack(cells, CPU)
+    stack.initialise()
+    stack.architecture.prepare(stack.params)
+    generator = torch.Generator().manual_seed(0)
+    target = torch.randn(2, 32, 16, generator=generator)
+    x = target + torch.randn(2, 32, 16, generator=generator) if noisy else target
+    stack.architecture.gradients(stack.params, stack.grads, x, target, stack.work)
+    for n, own in enumerate(cells):
+        params = {name: value[n].double().requires_grad_() for name, value in stack.params.items()}
+        autograd_loss(params, own.config, x[n].double(), target[n].double()).backward()
+        for name, value in params.items():
+            assert value.grad is not None
+            assert torch.allclose(stack.grads[name][n].double(), value.grad, rtol=1e-4, atol=1e-7), name
+
+
+def test_a_step_is_a_step_of_torch_adam_on_a_unit_norm_dictionary() -> None:
+    own = cell()
+    stack = Stack((own,), CPU)
+    stack.initialise()
+    stack.architecture.prepare(stack.params)
+    params = {name: value[0].clone().requires_grad_() for name, value in stack.params.items()}
+    adam = torch.optim.Adam(params.values(), lr=own.config.train.optimizer.lr)
+    for t in range(5):
+        x = torch.randn(1, 32, 16, generator=torch.Generator().manual_seed(t)).expand(2, -1, -1)
+        with torch.no_grad():
+            params["decoder"] /= params["decoder"].norm(dim=1, keepdim=True)
+        adam.zero_grad()
+        autograd_loss(params, own.config, x[0], x[0]).backward()
+        adam.step()
+        stack.step(x, x)
+        for name, value in params.items():
+            assert torch.allclose(stack.params[name][0], value, rtol=1e-3, atol=1e-5), (t, name)
+
+
+def test_initial_dictionary_is_orthogonal() -> None:
+    stack = Stack((cell(latents=16), cell(latents=16, seed=1)), CPU)
+    stack.initialise()
+    for decoder in stack.params["decoder"]:
+        assert torch.allclose(decoder @ decoder.T, torch.eye(16), atol=1e-5)
+    wide = Stack((cell(latents=40),), CPU)
+    wide.initialise()
+    assert torch.allclose(wide.params["decoder"][0].T @ wide.params["decoder"][0], torch.eye(16), atol=1e-5)
+
+
+def test_dictionary_elements_have_unit_length_after_finishing() -> None:
+    stack = Stack((cell(),), CPU)
+    stack.initialise()
+    x = torch.randn(2, 32, 16)
+    stack.step(x, x)
+    stack.finish()
+    norms = stack.architecture.dictionary(stack.params).norm(dim=2)
+    assert torch.allclose(norms, torch.ones_like(norms), atol=1e-6)
