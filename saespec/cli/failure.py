@@ -1,0 +1,86 @@
+"""Errors as people and programs read them, and the exit codes that go with them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from saespec.errors import CallError, DamagedFileError, QueryError, SpecError, StageError
+
+from . import output
+
+STOPPED = "stopped; the same command continues"
+
+_KINDS: tuple[tuple[type[BaseException], str, int], ...] = (
+    (SpecError, "spec", 2),
+    (CallError, "call", 2),
+    (QueryError, "query", 2),
+    (DamagedFileError, "damaged", 1),
+    (StageError, "stage", 1),
+    (OSError, "file", 1),
+)
+
+
+def report(error: BaseException, words: Sequence[str]) -> int:
+    """Print an error that is meant for the user; return the exit code.
+
+    As JSON on standard output where the command line asks for JSON:
+    `{"ok": false, "error": {"kind", "message", "problems"}}`; else as text on standard error.
+    """
+    kind, code = next((kind, code) for types, kind, code in _KINDS if isinstance(error, types))
+    message = _file_trouble(error) if isinstance(error, OSError) else str(error)
+    problems = output.problems_json(error.problems) if isinstance(error, SpecError) else []
+    if wants_json(words):
+        output.json({"ok": False, "error": {"kind": kind, "message": message, "problems": problems}})
+    elif isinstance(error, SpecError):
+        output.note(output.coloured_problems(error))
+        output.note(output.count(len(error.problems), "problem"))
+    else:
+        output.note(f"{output.paint('error:', 'red', sys.stderr)} {message}")
+    return code
+
+
+def is_usage(error: BaseException) -> bool:
+    """Whether Typer raised this about the command line. Its exception classes are not public."""
+    return hasattr(error, "format_message") and hasattr(error, "exit_code")
+
+
+def usage(error: Any, words: Sequence[str]) -> int:
+    """Print what is wrong with a command line; return the exit code."""
+    if wants_json(words):
+        output.json(
+            {"ok": False, "error": {"kind": "call", "message": error.format_message(), "problems": []}}
+        )
+    else:
+        error.show()
+    return 2
+
+
+def interrupted(words: Sequence[str] = ()) -> int:
+    """Say that the user stopped the command; return the exit code. A stage leaves that to its engine."""
+    if os.environ.get("SAESPEC_EVENTS"):
+        return 130
+    if wants_json(words):
+        output.json({"ok": False, "error": {"kind": "interrupted", "message": STOPPED, "problems": []}})
+    else:
+        output.note(STOPPED)
+    return 130
+
+
+def broken_pipe() -> int:
+    """The reader of our output (`| head`) has had enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains as it exits
+    return 0
+
+
+def wants_json(words: Sequence[str]) -> bool:
+    """Whether a command line asks for JSON; it may be too wrong to be parsed."""
+    pairs = zip(words, [*words[1:], ""], strict=False)
+    return "--json" in words or "--format=json" in words or ("--format", "json") in pairs
+
+
+def _file_trouble(error: OSError) -> str:
+    what = error.strerror or str(error)
+    return f"{error.filename}: {what}" if error.filename else what

@@ -1,0 +1,92 @@
+"""What running a spec would do and cost, for `plan` and `run`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from saespec.plan.cost import Cost, PlanCost
+from saespec.plan.freshness import StageState
+from saespec.plan.model import Cell, Group
+
+from . import output
+from .specs import Target, store_of
+
+_STAGE_SECONDS = 3.0
+"""What a stage takes to start; importing torch is most of it."""
+_STEP_SECONDS = 3e-4
+"""What a step of a group takes however small its cells are."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A plan, the state of its stages, and what is left to train."""
+
+    target: Target
+    states: list[StageState]
+    cost: PlanCost
+    done: frozenset[str]
+    """Cells that need no training: finished in the store, or of a stage that is fresh."""
+
+    def to_train(self, group: Group) -> list[Cell]:
+        """Return the cells of a group that a run would train."""
+        return [cell for cell in group.cells if cell.id not in self.done]
+
+    def costs(self) -> Iterator[tuple[Group, Cost]]:
+        """Yield each group with its cost."""
+        for group in self.target.plan.groups:
+            yield group, self.cost.groups[group.name]
+
+    def stages_to_run(self) -> list[str]:
+        """Return the names of the stages that are not fresh."""
+        return [state.stage.name for state in self.states if state.state != "fresh"]
+
+    def sentence(self) -> str:
+        """Return the plan in one line."""
+        plan, total = self.target.plan, self.cost.total
+        what = f"{output.count(len(plan.cells), 'cell')} in {output.count(len(plan.groups), 'group')}"
+        left = self.stages_to_run()
+        if not left:
+            return f"{what}; everything is up to date"
+        if not total.cells:
+            names = ", ".join(left) if len(left) <= 3 else output.count(len(left), "stage")
+            return f"{what}; nothing to train; to run: {names}"
+        return f"{what}; {total.cells} to train, about {output.duration(total.seconds)}"
+
+
+def forecast(target: Target) -> Forecast:
+    """Judge a plan's stages and estimate its cost, at the speed that earlier runs of it reached."""
+    from saespec.plan.cost import CPU_RATE, cost
+    from saespec.plan.freshness import freshness
+    from saespec.plan.project import store_folder, stored_cell
+    from saespec.results.speed import measured_rate
+
+    with store_of(target):
+        states = freshness(target.plan, target.root)
+        store = store_folder(target.root)
+    fresh = {state.stage.name for state in states if state.state == "fresh"}
+    done = {
+        cell.id
+        for stage in target.plan.stages
+        if stage.group
+        for cell in stage.group.cells
+        if stage.name in fresh or stored_cell(store, cell.id).exists()
+    }
+    rate = None
+    if len(done) < len(target.plan.cells):
+        rate = measured_rate(target.root / target.plan.folder, target.plan.cells)
+    found = cost(target.plan, rate or CPU_RATE, done)
+    groups = {
+        group.name: _slower(found.groups[group.name], 0 if rate else group.cells[0].config.train.steps)
+        for group in target.plan.groups
+    }
+    others = sum(not state.stage.group and state.state != "fresh" for state in states)
+    seconds = sum(one.seconds for one in groups.values()) + others * _STAGE_SECONDS
+    return Forecast(target, states, PlanCost(groups, replace(found.total, seconds=seconds)), frozenset(done))
+
+
+def _slower(group: Cost, steps: int) -> Cost:
+    """Add what is not arithmetic: starting, and the least that a step takes."""
+    if not group.cells:
+        return group
+    return replace(group, seconds=group.seconds + _STAGE_SECONDS + steps * _STEP_SECONDS)

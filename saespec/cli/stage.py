@@ -1,0 +1,148 @@
+"""`saespec stage …`: the commands that DVC calls, in the project's root. Not for typing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="The commands that DVC calls, in the project's root.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="A plan.json.")]
+
+
+@app.command()
+def plan(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file.")],
+    versions: Annotated[
+        str,
+        typer.Option(
+            "--versions", help="In dvc.yaml so that a saespec that computes otherwise runs it again."
+        ),
+    ] = "",
+) -> None:
+    """Resolve a spec into plan.json."""
+    with _told("plan"):
+        from saespec.stages.plan import plan as make
+
+        make(spec)
+
+
+@app.command()
+def train(
+    plan_path: PlanPath,
+    group: Annotated[str, typer.Option("--group", metavar="NAME", help="The group to train.")],
+) -> None:
+    """Train the cells of a group."""
+    stop = _Stop()
+    with _told(f"train-{group}", quietly=True):
+        from saespec.sae.train import Interrupted
+        from saespec.stages.train import train as make
+
+        from .progress import Display
+
+        with Display(group) as display:
+            try:
+                make(plan_path, group, display.start, display.update, stop)
+            except Interrupted:
+                raise KeyboardInterrupt from None
+
+
+@app.command()
+def measure(plan_path: PlanPath) -> None:
+    """Measure the trained cells."""
+    with _told("measure"):
+        from saespec.stages.measure import measure as make
+
+        make(plan_path)
+
+
+@app.command()
+def figures(plan_path: PlanPath) -> None:
+    """Draw the figures."""
+    with _told("figures"):
+        from saespec.stages.report import figures as make
+
+        make(plan_path)
+
+
+@app.command()
+def claims(plan_path: PlanPath) -> None:
+    """Judge the claims."""
+    with _told("claims"):
+        from saespec.stages.report import claims as make
+
+        make(plan_path)
+
+
+@app.command()
+def report() -> None:
+    """Write results/report.md, the claims of all specs."""
+    with _told("report"):
+        from saespec.stages.report import report as make
+
+        make(Path.cwd())
+
+
+class _Stop:
+    """Whether SIGINT or SIGTERM came. The trainer asks, saves and stops; a second one does not wait for it."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._ask)
+
+    def __call__(self) -> bool:
+        return self._asked
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+
+
+@contextmanager
+def _told(name: str, quietly: bool = False) -> Iterator[None]:
+    """Tell the engine, and a person if there is no engine, how a stage went; exit with its code."""
+    from saespec.engine import events
+    from saespec.engine.run import VERBOSITY_VARIABLE
+    from saespec.errors import SaespecError
+
+    from . import failure, output
+
+    alone = events.VARIABLE not in os.environ
+    events.record("start")
+    clock = time.perf_counter()
+    try:
+        yield
+    except KeyboardInterrupt:
+        events.record("failed", "interrupted")
+        raise typer.Exit(130) from None
+    except (SaespecError, OSError) as error:
+        events.record("failed", str(error))
+        if alone:
+            failure.report(error, ())
+        raise typer.Exit(1) from None
+    except Exception as error:
+        events.record("failed", f"{type(error).__name__}: {error} (a bug: the traceback is above)")
+        traceback.print_exc()
+        raise typer.Exit(1) from None
+    events.record("done")
+    if not quietly and os.environ.get(VERBOSITY_VARIABLE, "1") != "0":
+        took = output.duration(time.perf_counter() - clock)
+        output.note(output.paint(f"  {name}  {took}", "dim", sys.stderr))

@@ -1,0 +1,1 @@
+"""Drives a plan through DVC on this machine."""

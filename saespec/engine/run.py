@@ -1,0 +1,125 @@
+"""Run a plan: compile it, hold its lock, let DVC do what is not fresh, and say plainly what went wrong."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from saespec.errors import CallError, DamagedFileError, StageError
+from saespec.plan import dvcfile
+from saespec.plan.freshness import StageState, freshness
+from saespec.plan.model import Plan
+from saespec.plan.project import STORE_VARIABLE, work_folder
+
+from . import dvc, events
+from .lock import Notify, RunLock
+
+DEVICE_VARIABLE = "SAESPEC_DEVICE"
+VERBOSITY_VARIABLE = "SAESPEC_VERBOSITY"
+
+
+class Interrupted(StageError):
+    """The user stopped a run; what is finished is kept."""
+
+
+def run(
+    plan: Plan,
+    root: Path,
+    *,
+    device: str | None = None,
+    verbosity: int = 1,
+    store: Path | None = None,
+    notify: Notify = lambda message: None,
+) -> list[StageState]:
+    """Bring a spec's results up to date; return the state of every stage as it was before.
+
+    `device` and `verbosity` (0 quiet, 1, 2) reach the stages through the environment; `store` puts finished
+    cells elsewhere. A second run of the same spec waits for the first. Prints nothing: what there is to
+    say goes to `notify`; the stages' standard error passes through. Raises StageError naming the stage
+    that failed, Interrupted if the user stopped it, CallError if generated files are in the way.
+    """
+    dvc.ensure_repo(root)
+    with RunLock(root, plan.spec.name, notify) as lock:
+        compile_plan(plan, root, notify)
+        states = _states(plan, root, store, notify)
+        if all(state.state == "fresh" for state in states):
+            return states
+        dvc.drop_stale_locks(root)
+        log = _log(root, plan.spec.name)
+        told = log.with_suffix(".events")
+        told.unlink(missing_ok=True)
+        extra = {events.VARIABLE: str(told), VERBOSITY_VARIABLE: str(verbosity)}
+        if device:
+            extra[DEVICE_VARIABLE] = device
+        if store:
+            extra[STORE_VARIABLE] = str(store)
+        repro = partial(
+            dvc.repro,
+            root,
+            [str(plan.folder / "dvc.yaml")],
+            extra,
+            log=log if verbosity < 2 else None,
+            held=lock.fileno(),
+            started=lambda pid: lock.name_holders(os.getpid(), pid),
+        )
+        code, stopped = repro(quiet=verbosity < 2)
+        if code != 0 and not stopped and events.failure(told) is None:
+            if shutil.disk_usage(root).free < _LEAST_FREE:
+                raise StageError(f"the disk that holds {root} is full. {_CONTINUE}")
+            code, stopped = repro()  # DVC failed itself: let it say why
+        if code != 0:
+            if stopped:
+                raise Interrupted("stopped; the same command continues")
+            raise _error(plan, root, events.failure(told), code, log)
+    return states
+
+
+def compile_plan(plan: Plan, root: Path, notify: Notify = lambda message: None) -> bool:
+    """Write a spec's `dvc.yaml` and the root one; return whether either changed.
+
+    A root `dvc.yaml` that is not generated is left alone, with a message; any other generated file that is
+    in the way raises CallError.
+    """
+    changed = dvcfile.write(plan, root)
+    if plan.sources[0].parent != PurePosixPath("specs"):
+        return changed
+    with RunLock(root, "compile", notify):  # two specs compiled at once: the later sees the earlier
+        try:
+            return dvcfile.write_root(root) or changed
+        except CallError as error:
+            notify(f"{error}; until then a plain `dvc repro` leaves the specs out")
+            return changed
+
+
+def _states(plan: Plan, root: Path, store: Path | None, notify: Notify) -> list[StageState]:
+    """DVC writes `dvc.lock` in place: one that was killed there must not block the next run."""
+    try:
+        return freshness(plan, root, store)
+    except DamagedFileError as error:
+        notify(f"{error.file} is damaged: starting it anew")
+    (root / plan.folder / "dvc.lock").unlink()
+    return freshness(plan, root, store)
+
+
+def _error(plan: Plan, root: Path, failed: events.Failure | None, code: int, log: Path) -> StageError:
+    if failed:
+        what = failed.error or "it was killed, or failed without a word"
+        return StageError(f"stage {failed.stage} failed: {what.rstrip('.')}. {_CONTINUE}")
+    ready = [state.stage.name for state in freshness(plan, root) if state.state == "stale"]
+    return StageError(
+        f"DVC failed (exit code {code}, log {log}); still to do: {', '.join(ready)}. {_CONTINUE}"
+    )
+
+
+_LEAST_FREE = 2**20
+"""Bytes; with less, a disk counts as full."""
+
+_CONTINUE = "What is finished is kept: the same command continues"
+
+
+def _log(root: Path, name: str) -> Path:
+    folder = work_folder(root) / "logs"
+    folder.mkdir(exist_ok=True)
+    return folder / f"{name}.log"

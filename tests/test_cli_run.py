@@ -1,0 +1,313 @@
+"""The whole way, with real DVC: run, edit, ask, interrupt, continue."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+from cli_sample import Cli, Said, edit, matches_golden, write
+
+import saespec
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Said]:
+    """A project whose spec ran once, and what that printed."""
+    root = tmp_path_factory.mktemp("ran")
+    write(root)
+    done = subprocess.run(
+        [sys.executable, "-m", "saespec", "run"],
+        cwd=root,
+        env={**os.environ, "COLUMNS": "100", "PYTHONPATH": str(Path(saespec.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+    )
+    return root, Said(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def ran(first_run: tuple[Path, Said], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of that project, with the working directory in it."""
+    root = tmp_path / "project"
+    shutil.copytree(first_run[0], root)
+    monkeypatch.chdir(root)
+    return root
+
+
+def stages_run(root: Path) -> list[str]:
+    """The stages that the last run ran."""
+    events = [json.loads(line) for line in (root / ".saespec/logs/tiny.events").read_text().splitlines()]
+    return [event["stage"] for event in events if event["event"] == "done"]
+
+
+def tracked(root: Path) -> dict[str, bytes]:
+    """Every result but timings and what DVC and git need."""
+    files = [path for path in (root / "results").rglob("*") if path.is_file()]
+    names = {path: str(path.relative_to(root)) for path in files}
+    other = ("runs.parquet", "dvc.lock", ".gitignore")
+    return {name: path.read_bytes() for path, name in names.items() if not name.endswith(other)}
+
+
+def test_the_first_run(first_run: tuple[Path, Said]) -> None:
+    root, said = first_run
+    assert said.code == 0, said.err
+    assert said.out.startswith(
+        "tiny: A tiny spec\n2 cells in 1 group; 2 to train, about 15 s\n\nclaims   1 of 2 claims hold\n"
+    )
+    assert "figures  results/tiny/figures/curve.png\n" in said.out
+    assert "  train-relu-d8-n12-b32-s50  2 cells  best MMCS 0." in said.err
+    assert "Running stage" not in said.out + said.err, "DVC's chatter is shown"
+    assert {"cells.parquet", "curves.parquet", "truth.parquet"} == {
+        p.name for p in (root / "results/tiny/tables").iterdir()
+    }
+
+
+def test_the_second_run_does_nothing(cli: Cli, ran: Path) -> None:
+    before = tracked(ran)
+    said = cli("run")
+    assert (said.code, said.err) == (0, "")
+    assert "everything is up to date" in said.out
+    assert tracked(ran) == before
+    assert cli("run", "--json").json["specs"][0]["ran"] == []
+    assert cli("run", "-q").out == "tiny: done, 1 of 2 claims hold\n"
+
+
+def test_the_example_that_run_prints_runs(cli: Cli, ran: Path) -> None:
+    line = cli("run").out.splitlines()[-1]
+    words = line.partition("saespec ")[2].split(" ", 1)
+    said = cli(words[0], words[1].strip('"'))
+    assert said.code == 0
+    assert "l1_coefficient" in said.out
+
+
+def test_strict_fails_for_a_claim_that_does_not_hold(cli: Cli, ran: Path) -> None:
+    assert cli("run", "--strict").code == 1
+    assert cli("claims", "--strict").code == 1
+    assert cli("claims").code == 0
+    edit(ran, "holds: best > 1", "holds: best > 0")
+    assert cli("claims", "--strict").code == 0
+
+
+def test_claims(cli: Cli, ran: Path) -> None:
+    said = cli("claims")
+    assert (said.code, said.err) == (0, "")
+    matches_golden("claims.txt", said.out)
+    (found,) = cli("claims", "tiny", "--json").json["specs"]
+    assert [(claim["claim"], claim["holds"]) for claim in found["claims"]] == [
+        ("measured", True),
+        ("perfect", False),
+    ]
+    assert found["claims"][0]["numbers"] == {"measured": 2, "cells": 2}
+
+
+def test_status(cli: Cli, ran: Path) -> None:
+    write(ran, "other")
+    write(ran, "wrong", "version: 2\nname: wrong\n")
+    edit(ran, "title: MMCS against", "title: MMCS over")
+    states = {one["spec"]: one["state"] for one in cli("status", "--json").json["specs"]}
+    assert states == {"other": "missing", "tiny": "stale", "wrong": "invalid"}
+    edit(ran, "title: MMCS over", "title: MMCS against")
+    assert cli("status", "tiny").out == "tiny  fresh    1 of 2 claims hold\n"
+    with (ran / "results/tiny/tables/cells.parquet").open("r+b") as file:
+        file.seek(200)
+        file.write(b"x")
+    said = cli("status", "tiny")
+    assert "damaged" in said.out
+    assert "cells.parquet" in said.out
+    assert cli("claims", "tiny").code == 1
+
+
+def test_an_edited_figure_is_redrawn_and_nothing_else(cli: Cli, ran: Path) -> None:
+    before = tracked(ran)
+    edit(ran, "title: MMCS against", "title: MMCS over")
+    said = cli("plan")
+    assert "figure curve changed" in said.out
+    assert "nothing to train; to run: plan, figures" in said.out
+    said = cli("run", "--json")
+    assert said.code == 0
+    assert said.json["specs"][0]["ran"] == stages_run(ran) == ["plan", "figures"]
+    changed = {name for name, data in tracked(ran).items() if data != before.get(name)}
+    assert changed == {
+        "results/tiny/plan.json",
+        *(f"results/tiny/figures/curve.{s}" for s in ("svg", "png", "vl.json")),
+    }
+
+
+def test_figures_draws_the_spec_as_it_is_from_the_tables_as_they_are(cli: Cli, ran: Path) -> None:
+    shutil.rmtree(ran / ".saespec")
+    shutil.rmtree(ran / "results/tiny/cells")
+    edit(ran, "title: MMCS against", "title: MMCS over")
+    said = cli("figures")
+    assert (said.code, said.out, said.err) == (0, "results/tiny/figures/curve.png\n", "")
+    assert b"MMCS over" in (ran / "results/tiny/figures/curve.vl.json").read_bytes()
+    assert not (ran / "results/tiny/cells").exists()
+    edit(ran, "[0.05, 0.3]", "[0.05, 0.3, 1.0]")
+    said = cli("figures")
+    assert said.code == 0
+    assert "specs/tiny.yaml changed since its tables were made" in said.err
+    write(ran, "other")
+    said = cli("figures", "other")
+    assert said.code == 1
+    assert "saespec run specs/other.yaml" in said.err
+
+
+def test_only_new_cells_train(cli: Cli, ran: Path) -> None:
+    edit(ran, "[0.05, 0.3]", "[0.05, 0.3, 1.0]")
+    assert "+1 cell: loss.sparsity.coefficient 1.0" in cli("plan").out
+    said = cli("run")
+    assert said.code == 0
+    assert "1 cell (2 done before)" in said.err
+    rows = cli(
+        "sql",
+        "select c.l1_coefficient as l1, count(*) as runs from tiny.runs join tiny.cells c using (cell)"
+        " group by 1 order by 1",
+        "--format",
+        "json",
+    ).json
+    assert rows == [{"l1": 0.05, "runs": 1}, {"l1": 0.3, "runs": 1}, {"l1": 1.0, "runs": 1}]
+
+
+def test_dvc_repro_alone_does_the_same(cli: Cli, ran: Path) -> None:
+    edit(ran, "holds: best > 1", "holds: best > 0")
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "repro"], cwd=ran, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads((ran / "results/tiny/claims.json").read_text())["perfect"]["holds"] is True
+    assert (
+        "| Fifty steps are enough to recover everything. | holds |" in (ran / "results/report.md").read_text()
+    )
+    assert "everything is up to date" in cli("run").out
+    edit(ran, "latents: 12", "latents: 16")
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "repro"], cwd=ran, env=env, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "run `saespec compile specs/tiny.yaml`" in done.stderr
+
+
+def test_sql(cli: Cli, ran: Path) -> None:
+    query = "select l1_coefficient as l1, steps, null as nothing from tiny.cells order by 1"
+    assert cli("sql", query).out == "  l1  steps  nothing\n0.05     50\n 0.3     50\n2 rows\n"
+    assert cli("sql", query, "--format", "csv").out == "l1,steps,nothing\n0.05,50,\n0.3,50,\n"
+    assert cli("sql", query, "--format", "json").json[1] == {"l1": 0.3, "steps": 50, "nothing": None}
+    assert cli("sql", "from cells select count(*) as n", "--spec", "tiny", "--format", "json").json == [
+        {"n": 2}
+    ]
+    assert cli("sql", query, "-o", "out.parquet").code == 0
+    assert duckdb.connect().execute("select sum(steps) from 'out.parquet'").fetchall() == [(100,)]
+    said = cli("sql", "select stepps from cells")
+    assert (said.code, said.out) == (2, "")
+    assert "stepps" in said.err
+    assert cli("sql", query, "--format", "parquet").code == 2
+    assert cli("sql", query, "--spec", "nothing").code == 2
+
+
+def test_show(cli: Cli, ran: Path) -> None:
+    found = cli("show", "results/tiny/tables/cells.parquet", "--json").json
+    assert (found["kind"], found["row_count"]) == ("table", 2)
+    assert found["provenance"]["spec"] == "tiny"
+    assert {column["name"]: column["unit"] for column in found["columns"]}["mmcs"] == "cosine"
+    (checkpoint, _) = sorted((ran / "results/tiny/cells").rglob("*.safetensors"))
+    found = cli("show", str(checkpoint), "--json").json
+    assert {tensor["name"]: tensor["shape"] for tensor in found["tensors"]}["decoder"] == [12, 8]
+    assert found["config"]["train"]["steps"] == 50
+    for name in ("plan.json", "claims.json", "figures/curve.vl.json", "tables/cells.parquet"):
+        said = cli("show", f"results/tiny/{name}")
+        assert said.code == 0
+        assert said.out.startswith(f"results/tiny/{name}: ")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-3])
+    said = cli("show", str(checkpoint))
+    assert (said.code, said.out) == (1, "")
+    assert checkpoint.name in said.err
+    assert cli("show", "specs/tiny.yaml").code == cli("show", "nothing.parquet").code == 2
+
+
+def test_explain(cli: Cli, ran: Path) -> None:
+    cell = cli("sql", "select cell from cells where l1_coefficient = 0.3", "--format", "json").json[0]["cell"]
+    found = cli("explain", cell[:5], "--json").json
+    assert (found["name"], found["in_store"]) == (cell, True)
+    assert Path(found["checkpoint"]).exists()
+    assert 0 < found["row"]["mmcs"] < 1
+    assert cli("explain", "truth", "--json").json["provenance"]["table"] == "truth"
+    assert cli("explain", "perfect", "--json").json["verdict"]["holds"] is False
+    assert len(cli("explain", "curve", "--json").json["files"]) == 3
+
+
+def test_settings_lead_to_a_scratch_project(cli: Cli, ran: Path) -> None:
+    before = tracked(ran)
+    said = cli("run", "tiny", "--set", "sweep.grid.loss.sparsity.coefficient=[0.3]")
+    assert said.code == 0, said.err
+    assert "with --set: results go to .saespec/scratch/tiny-" in said.out
+    assert "1 cell  all done before" in said.err, "the store is shared"
+    assert tracked(ran) == before
+    line = said.out.splitlines()[-1].split()
+    assert cli("sql", "--project", line[line.index("--project") + 1], "from cells").code == 0
+
+
+def test_a_stage_that_fails_says_so_once_and_the_same_command_continues(cli: Cli, ran: Path) -> None:
+    edit(ran, "title: MMCS against", "title: MMCS over")
+    shutil.rmtree(ran / "results/tiny/figures")
+    (ran / "results/tiny/figures").write_text("in the way\n")
+    said = cli("run")
+    assert said.code == 1
+    assert said.err.count("error: stage figures failed: cannot write results/tiny/figures") == 1
+    assert "the same command continues" in said.err
+    assert "ERROR" not in said.err
+    (ran / "results/tiny/figures").unlink()
+    assert cli("run").code == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder(cli: Cli, ran: Path) -> None:
+    edit(ran, "title: MMCS against", "title: MMCS over")
+    (ran / "results/tiny/figures").chmod(0o500)
+    said = cli("run")
+    (ran / "results/tiny/figures").chmod(0o700)
+    assert said.code == 1
+    assert "cannot write" in said.err
+    assert cli("run").code == 0
+
+
+def test_interrupted_and_continued_gives_the_same_bytes(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    edit(tmp_path, "steps: 50", "steps: 8000")
+    env = {**os.environ, "PYTHONPATH": str(Path(saespec.__file__).parents[1])}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "saespec", "run"], env=env, stderr=subprocess.PIPE, text=True
+    )
+    events = tmp_path / ".saespec/logs/tiny.events"
+    while not (events.exists() and '"train-' in events.read_text()):
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert err.endswith("stopped; the same command continues\n")
+    assert "ERROR" not in err
+    assert list((tmp_path / ".saespec/store/partial").iterdir())
+    env["SAESPEC_STORE"] = str(tmp_path / "elsewhere")
+    (plan,) = (tmp_path / "results").glob("*/plan.json")
+    group = json.loads(plan.read_text())["cells"][0]["group"]
+    subprocess.run(
+        [sys.executable, "-m", "saespec", "stage", "train", plan, "--group", group], env=env, check=True
+    )
+    undisturbed = {path.name: path.read_bytes() for path in (tmp_path / "elsewhere/cells").iterdir()}
+    shutil.rmtree(tmp_path / f"results/tiny/cells/{group}")
+    assert cli("run", "-q").code == 0
+    assert {
+        path.name: path.read_bytes() for path in (tmp_path / ".saespec/store/cells").iterdir()
+    } == undisturbed
