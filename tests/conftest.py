@@ -10,6 +10,6 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 # DVC's stages call `saespec`, which need not be on the path of `.venv/bin/pytest`.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
-from cli_sample import cli, project  # noqa: E402
+from cli_sample import cli, project
 
 __all__ = ["cli", "project"]

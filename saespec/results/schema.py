@@ -69,7 +69,12 @@ RUNS = (
     Column("started", "string", "ISO 8601", "When it started, in UTC."),
     Column("seconds", "float64", "s", "Wall time."),
     Column("steps", "int64", "steps", "Optimiser steps taken in this run, without those resumed from."),
-    Column("steps_per_second", "float64", "steps/s", "Optimiser steps of one cell per second."),
+    Column(
+        "steps_per_second",
+        "float64",
+        "steps/s",
+        "Optimiser steps per second, summed over the cells that trained together.",
+    ),
     Column("device", "string", "kind", "Kind of device: cpu or cuda."),
     Column("device_name", "string", "name", "The device as its driver names it."),
     Column("host", "string", "name", "The machine."),

@@ -15,7 +15,7 @@ from . import parquet
 def measured_rate(folder: Path, cells: Sequence[Cell]) -> float | None:
     """Return the FLOP/s that earlier runs in a results folder reached on the cells that are still in the plan.
 
-    None without runs of such cells. A stage's rows share its time, so each stage run counts once.
+    None without runs of such cells. Cells that trained together share their time, so that counts once.
     """
     path = folder / "runs.parquet"
     if not path.exists():
@@ -24,8 +24,10 @@ def measured_rate(folder: Path, cells: Sequence[Cell]) -> float | None:
         rows = parquet.read(path).to_pylist()
     except DamagedFileError:
         return None
-    flops_of = {cell.id: cell_flops(cell.config) for cell in cells}
-    flops = sum(flops_of.get(row["cell"], 0.0) for row in rows)
-    times = {(row["stage"], row["started"]): row["seconds"] for row in rows if row["cell"] in flops_of}
-    seconds = sum(times.values())
+    step_flops = {cell.id: cell_flops(cell.config) / cell.config.train.steps for cell in cells}
+    known = [row for row in rows if row["cell"] in step_flops]
+    flops = sum(row["steps"] * step_flops[row["cell"]] for row in known)
+    seconds = sum(
+        seconds for _, _, seconds in {(row["stage"], row["started"], row["seconds"]) for row in known}
+    )
     return flops / seconds if flops and seconds else None

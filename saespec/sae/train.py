@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from saespec.data.source import HELD_OUT, TRAIN
+from saespec.errors import DamagedFileError
 from saespec.plan.model import Cell
 
 from . import checkpoint
@@ -50,15 +51,27 @@ class Progress:
     """Highest MMCS of any of its cells so far; NaN before the first curve point."""
 
 
+@dataclass(frozen=True)
+class Finished:
+    """What training one stack took, without what an earlier run did of it."""
+
+    cells: tuple[Cell, ...]
+    steps: int
+    """Steps of each cell."""
+    seconds: float
+
+
 def train(
     cells: Sequence[Cell],
     store: checkpoint.Store,
     device: torch.device,
     report: Callable[[Progress], None] = lambda progress: None,
+    finished: Callable[[Finished], None] = lambda stack: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Train cells of one group that the store lacks, from their last snapshot on, and put them there.
 
+    `report` is told about twice a second how far a stack is, `finished` what each stack took.
     Raises Interrupted, after saving, once `stop()` is true; StageError where the store cannot be written.
     """
     snapshots = store.partials()
@@ -68,14 +81,18 @@ def train(
         from_snapshot[resumable.get(cell.id)].append(cell)
     for path, members in from_snapshot.items():
         for stack_cells in split(tuple(members), device):
-            train_stack(Run(stack_cells, device, resume=path), store, report, stop)
+            try:
+                run = Run(stack_cells, device, resume=path)
+            except DamagedFileError:  # gone since it was listed: another run has finished these cells
+                run = Run(stack_cells, device)
+            finished(train_stack(run, store, report, stop))
         if path is not None:
             path.unlink(missing_ok=True)  # its cells of this group are finished now
 
 
 def train_stack(
     run: Run, store: checkpoint.Store, report: Callable[[Progress], None], stop: Callable[[], bool]
-) -> None:
+) -> Finished:
     """Train one stack to the end and store its cells."""
     stack, steps = run.stack, run.stack.cells[0].config.train.steps
     snapshot = store.partial([cell.id for cell in stack.cells])
@@ -100,6 +117,7 @@ def train_stack(
     stack.finish()
     run.store_cells(store)
     snapshot.unlink(missing_ok=True)
+    return Finished(stack.cells, steps - first, time.perf_counter() - started)
 
 
 class Run:

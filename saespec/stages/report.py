@@ -74,7 +74,7 @@ def report(root: Path) -> Path:
 
 
 def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else "NULL" if value is None else str(value)
 
 
 def _word(holds: bool | None) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +17,7 @@ from saespec.plan.project import store_folder
 from . import runs
 
 if TYPE_CHECKING:
-    from saespec.sae.train import Progress
+    from saespec.sae.train import Finished, Progress
 
 
 def train(
@@ -54,33 +53,24 @@ def train(
     start(len(group.cells), len(missing))
     if missing:
         chosen = device()
-        started, clock = datetime.now(UTC), time.perf_counter()
-        try:
-            train_cells(missing, store, chosen, report, stop)
-        finally:
-            seconds = time.perf_counter() - clock
-            done = [cell for cell in missing if store.cell(cell.id).exists()]
-            name = (
-                torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else platform.processor() or "cpu"
-            )
-            runs.append(
-                plan_path.parent,
-                [
-                    {
-                        "cell": cell.id,
-                        "spec": plan.spec.name,
-                        "stage": f"train-{group_name}",
-                        "started": started.isoformat(timespec="seconds"),
-                        "seconds": seconds,
-                        "steps": cell.config.train.steps,
-                        "steps_per_second": cell.config.train.steps * len(done) / seconds,
-                        "device": chosen.type,
-                        "device_name": name,
-                        "torch": torch.__version__,
-                    }
-                    for cell in done
-                ],
-            )
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        name = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else platform.processor() or "cpu"
+
+        def finished(stack: Finished) -> None:
+            constant = {
+                "spec": plan.spec.name,
+                "stage": f"train-{group_name}",
+                "started": started,
+                "seconds": stack.seconds,
+                "steps": stack.steps,
+                "steps_per_second": stack.steps * len(stack.cells) / stack.seconds,
+                "device": chosen.type,
+                "device_name": name,
+                "torch": torch.__version__,
+            }
+            runs.append(plan_path.parent, [{"cell": cell.id, **constant} for cell in stack.cells])
+
+        train_cells(missing, store, chosen, report, finished, stop)
     folder = plan_path.parent / "cells" / group_name
     lay_out([store.cell(cell.id) for cell in group.cells], folder)
 
