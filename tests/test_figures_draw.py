@@ -20,6 +20,7 @@ from saespec.figures import chart as charts
 from saespec.figures.draw import VEGA_LITE, chart, draw
 from saespec.figures.png import repacked
 from saespec.results.query import Rows, select
+from saespec.spec.report import Figure
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -188,3 +189,18 @@ def test_a_drawing_does_not_change_the_tables(tables):
     before = select(tables, "select count(*) as n, sum(mmcs) as s from cells")
     draw(FIGURES["heatmap"], "heatmap", tables)
     assert select(tables, "select count(*) as n, sum(mmcs) as s from cells") == before
+
+
+@pytest.mark.parametrize(("sql", "labels"), [("'jittered'", ["jittered"]), ("0.0177828::double", ["0.0178"])])
+def test_facets_are_headed_by_their_value(tables, sql, labels):
+    by = Figure(
+        title="By case",
+        sql=f"select {sql} as case_name, mmcs from cells limit 1",
+        vega_lite={
+            "facet": {"field": "case_name", "type": "nominal", "title": None},
+            "spec": {"mark": "tick", "encoding": {"x": {"field": "mmcs", "type": "quantitative"}}},
+        },
+    )
+    found = re.findall(r">([^<>]+)</text>", draw(by, "facets", tables).svg.decode())
+    assert set(labels) <= set(found)
+    assert "NaN" not in found

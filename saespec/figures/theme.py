@@ -13,10 +13,13 @@ _AXIS = "#9aa5b1"
 _FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 
 NUMBER_LABEL = (
-    "isNumber(datum.value) && datum.label == '' + datum.value"
-    " ? format(datum.value, datum.value % 1 ? '.3~g' : ',d') : datum.label"
+    "isNumber(datum.value) && (datum.label) == '' + datum.value"
+    " ? format(datum.value, datum.value % 1 ? '.3~g' : ',d') : (datum.label)"
 )
-"""Label of a number on a discrete axis or legend: 0.0178, not 0.0177828; 16,384. Own formats win."""
+"""Label of a number on a discrete axis or legend: 0.0178, not 0.0177828; 16,384. Own formats win.
+
+The parentheses are for headers of facets, where Vega-Lite puts an expression in the place of `datum.label`.
+"""
 
 CONFIG: dict[str, Any] = {
     "background": "white",
