@@ -96,7 +96,7 @@ def test_chance_level_is_the_documents(latents: int, documented: float, tmp_path
     # 512 random features in 256 dimensions against a random dictionary: documents §0.4
     made = cell(dim=256, features=512, latents=latents)
     own = source(made.config.data, 0, CPU)
-    assert recovery.chance(own.truth_GD, latents, own.streams) == pytest.approx(documented, abs=0.002)
+    assert mmcs(own.truth_GD, own.chance_dictionary(latents)) == pytest.approx(documented, abs=0.002)
 
 
 def test_a_silent_dictionary_loses_what_predicting_zero_loses(tmp_path: Path) -> None:

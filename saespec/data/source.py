@@ -23,6 +23,10 @@ class Source(Protocol):
     streams: Streams
     truth_GD: Tensor
 
+    def chance_dictionary(self, latents: int) -> Tensor:
+        """Random directions, distributed as the true ones are, [latents, D]."""
+        ...
+
     def codes(self, part: str, t: int, size: int) -> Tensor:
         """True coefficients of batch t, [size, G]."""
         ...

@@ -29,7 +29,7 @@ class Toy:
     def __init__(self, config: ToyData, streams: Streams) -> None:
         self.config = config
         self.streams = streams
-        self.truth_GD = directions(config, streams).to(streams.device)
+        self.truth_GD = directions(config, config.features, streams.host("truth")).to(streams.device)
         self._index_G = torch.arange(config.features, dtype=torch.float32, device=streams.device)
         self._chunk: tuple[str, int, int] | None = None
         self._probabilities_TG = torch.empty(0)
@@ -37,6 +37,11 @@ class Toy:
         if isinstance(config.correlation, RandomCorrelation):
             factor = correlation_factor(config.features, config.correlation, streams.host("covariance"))
             self._factor_GK = torch.tensor(factor, dtype=torch.float32, device=streams.device)
+
+    def chance_dictionary(self, latents: int) -> Tensor:
+        """A dictionary that knows nothing but how directions are distributed, [latents, D]."""
+        generator = self.streams.host(f"chance/{latents}")
+        return directions(self.config, latents, generator).to(self.streams.device)
 
     def batch(self, part: str, t: int, size: int) -> Tensor:
         """Batch t of a part ("train", "held-out"): activations x, [size, D]."""
@@ -114,9 +119,9 @@ def rescale(p_RG: Tensor, active: float) -> Tensor:
     return (p_RG * factor_RG.gather(1, m_R1)).clamp(max=1.0)
 
 
-def directions(config: ToyData, streams: Streams) -> Tensor:
-    """Unit feature directions, [G, D]: normalised Gaussians, or their absolute values."""
-    rows = streams.host("truth").standard_normal((config.features, config.dim))
+def directions(config: ToyData, number: int, generator: np.random.Generator) -> Tensor:
+    """Random unit directions, [number, D]: normalised Gaussians, or their absolute values."""
+    rows = generator.standard_normal((number, config.dim))
     if config.directions == "positive":
         rows = np.abs(rows)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from saespec.data.source import HELD_OUT, Source
-from saespec.data.streams import Streams
 from saespec.sae.cosine import cosines, mmcs
 from saespec.spec.measures import Recovery
 
@@ -40,7 +38,7 @@ def measure(config: Recovery, stacks: Sequence[Trained]) -> Rows:
                 "cells",
                 cell=[cell.id],
                 mmcs=[best_G.double().mean().item()],
-                mmcs_chance=[chance(source.truth_GD, len(dictionary_LD), source.streams)],
+                mmcs_chance=[mmcs(source.truth_GD, source.chance_dictionary(len(dictionary_LD)))],
                 mcc=[assigned(cosines_GL)],
                 recovered=[int((best_G > THRESHOLD).sum())],
             )
@@ -62,13 +60,6 @@ def frequency(source: Source, batch: int) -> Tensor:
     )
     assert isinstance(active_G, Tensor)
     return active_G / (FREQUENCY_BATCHES * batch)
-
-
-def chance(truth_GD: Tensor, latents: int, streams: Streams) -> float:
-    """MMCS of the truth with a dictionary of random directions: what no learning at all scores."""
-    generator = streams.host(f"chance/{latents}")
-    random_LD = torch.from_numpy(generator.standard_normal((latents, truth_GD.shape[1])))
-    return mmcs(truth_GD, random_LD.to(truth_GD))
 
 
 def assigned(cosines_GL: Tensor) -> float:

@@ -19,7 +19,12 @@ class Recovery(Strict):
     columns: ClassVar[dict[str, tuple[Column, ...]]] = {
         "cells": (
             Column("mmcs", "float64", "cosine", "Mean over truth features of the best cosine with a latent."),
-            Column("mmcs_chance", "float64", "cosine", "The same for a random dictionary of the same size."),
+            Column(
+                "mmcs_chance",
+                "float64",
+                "cosine",
+                "The same for random directions, distributed as the true ones are.",
+            ),
             Column("mcc", "float64", "cosine", "Mean cosine of a one-to-one assignment of truth to latents."),
             Column("recovered", "int64", "features", "Truth features whose best cosine exceeds 0.9."),
         ),
