@@ -2,6 +2,6 @@
 
 import os
 
-# Threads that wait for each other spin by default, as if the machine were theirs alone: beside another busy
-# process a step then takes up to 20 times longer (measured on two cores). Read when torch is first imported.
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+# Threads that wait for each other spin by default, as if the machine were theirs alone: beside two other busy
+# processes on two cores a step then takes ten times longer (measured). Read when torch is first imported.
+os.environ.setdefault("GOMP_SPINCOUNT", "300")
