@@ -1,0 +1,1 @@
+"""How fast saespec is, measured beside others: `python -m benchmarks --help`."""

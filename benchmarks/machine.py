@@ -1,0 +1,113 @@
+"""The machine that a benchmark runs on, and how much of it others use meanwhile."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+class Moment(NamedTuple):
+    """A point in time, with the processor time used up to then."""
+
+    clock: float
+    machine: float
+    """By the whole machine, in seconds."""
+    process: float
+    """By this process."""
+
+
+class Span(NamedTuple):
+    """How long something took."""
+
+    seconds: float
+    others: float
+    """Cores that other processes kept busy meanwhile; NaN where the system does not tell."""
+
+
+def now() -> Moment:
+    """This moment."""
+    return Moment(time.perf_counter(), busy_seconds(), time.process_time())
+
+
+def between(first: Moment, last: Moment) -> Span:
+    """The time between two moments of this process."""
+    seconds = last.clock - first.clock
+    foreign = (last.machine - first.machine) - (last.process - first.process)
+    return Span(seconds, max(foreign / seconds, 0.0))  # in this order, NaN stays
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A process that has come to its end."""
+
+    code: int
+    stdout: str
+    stderr: str
+    seconds: float
+    peak_memory_bytes: int
+    others: float
+    """As in `Span`."""
+
+
+def run(command: Sequence[str], folder: Path, threads: int | None = None) -> Finished:
+    """Run a command in a folder to its end; `benchmarks` and saespec are importable there."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = str(threads)
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        busy, start = busy_seconds(), time.perf_counter()
+        process = subprocess.Popen(list(command), stdout=out, stderr=err, cwd=folder, env=environment)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        foreign = busy_seconds() - busy - usage.ru_utime - usage.ru_stime
+        out.seek(0)
+        err.seek(0)
+        return Finished(
+            code=process.returncode,
+            stdout=out.read(),
+            stderr=err.read(),
+            seconds=seconds,
+            peak_memory_bytes=usage.ru_maxrss * 1024,
+            others=max(foreign / seconds, 0.0),
+        )
+
+
+def busy_seconds() -> float:
+    """Processor time that the whole machine has used since it started, waiting not counted."""
+    try:
+        fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
+    except OSError:
+        return float("nan")
+    user, nice, system, _idle, _waiting, *interrupts = (int(field) for field in fields[:8])
+    return (user + nice + system + sum(interrupts)) / TICK
+
+
+def wait_until_quiet(limit: float, deadline: float) -> None:
+    """Wait until, for two seconds, others keep fewer than `limit` cores busy, or the deadline is over."""
+    while time.monotonic() < deadline:
+        start = now()
+        time.sleep(2)
+        if not between(start, now()).others >= limit:
+            return
+
+
+def processor() -> str:
+    """The processor's name and number of cores."""
+    name = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return f"{name}, {os.cpu_count()} cores"

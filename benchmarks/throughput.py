@@ -1,0 +1,158 @@
+"""Trainers side by side: each in a process of its own, in an order that is drawn anew each round."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+
+from saespec.spec.columns import Column
+
+from . import machine, record
+from .trainers.sizes import BATCH, CELLS, WORKLOADS
+
+QUIET = 0.1
+"""Cores that others may keep busy before a measurement counts as disturbed."""
+
+COLUMNS = (
+    Column("workload", "string", "name", "Sizes: d is the dimension, n the number of latents."),
+    Column("trainer", "string", "name", "What was measured; see benchmarks/README.md."),
+    Column("role", "string", "name", "saespec, peer, reference (no library) or limit (products alone)."),
+    Column("data", "string", "name", "pool: batches from memory; generated: made in the loop, as in real use."),
+    Column("round", "int64", "index", "The round, from 0."),
+    Column("position", "int64", "index", "Place in the round's random order, from 0."),
+    Column("attempt", "int64", "index", "How often this measurement was repeated because others disturbed it."),
+    Column("cells", "int64", "cells", "SAEs that were trained."),
+    Column("batch", "int64", "samples", "Samples in a step."),
+    Column("dim", "int64", "dimensions", "Width of the activations."),
+    Column("latents", "int64", "latents", "Size of each dictionary."),
+    Column("threads", "int64", "threads", "Threads that torch might use."),
+    Column("steps", "int64", "steps", "Timed steps of every SAE."),
+    Column("seconds", "float64", "s", "Time of these steps."),
+    Column("steps_per_second", "float64", "SAE-steps/s", "Steps a second, summed over the SAEs."),
+    Column("flop_rate", "float64", "FLOP/s", "Of dense training: 10·batch·dim·latents a step."),
+    Column("peak_share", "float64", "1", "flop_rate over that of the five products alone (median of rounds)."),
+    Column("loss", "float64", "squared activation", "Held-out loss, mean over the SAEs."),
+    Column("mmcs_best", "float64", "cosine", "Best MMCS with the truth among the SAEs."),
+    Column("finite", "bool", "bool", "Whether every loss is finite."),
+    Column("data_sha256", "string", "hash", "Of the pool: equal where trainers had the same data."),
+    Column("peak_memory_bytes", "int64", "bytes", "Peak memory of the process, the pool included."),
+    Column("package", "string", "name", "The package that trained, and its version."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """One row of the comparison."""
+
+    name: str
+    role: str
+    module: str
+    data: str = "pool"
+
+
+TRAINERS = (
+    Trainer("saespec, as used", "saespec", "saespec_stack", "generated"),
+    Trainer("saespec", "saespec", "saespec_stack"),
+    Trainer("stacked bmm, fused Adam", "reference", "bmm"),
+    Trainer("plain loop", "reference", "loop"),
+    Trainer("SAELens MultiSAETrainer", "peer", "saelens"),
+    Trainer("dictionary_learning trainSAE", "peer", "dictionary_learning"),
+    Trainer("products alone", "limit", "products", "none"),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line says."""
+
+    workloads: Sequence[str]
+    rounds: int
+    steps: int | None
+    threads: int
+    seed: int
+    pythons: dict[str, Path | None]
+    """Interpreter of each peer's environment, by module; None leaves the peer out."""
+    patience: float
+    """Seconds to spend, over all, on waiting for a quiet machine and repeating what was disturbed."""
+
+
+def measure(settings: Settings, console: Console) -> list[dict[str, Any]]:
+    """Run every trainer on every workload, round after round; the rows of the table."""
+    present = [t for t in TRAINERS if t.role != "peer" or settings.pythons[t.module]]
+    for trainer in TRAINERS:
+        if trainer not in present:
+            option = f"--{trainer.module.replace('_', '-')}-python"
+            console.print(f"left out: {trainer.name} (give {option})", style="yellow")
+    rows: list[dict[str, Any]] = []
+    order = random.Random(settings.seed)
+    deadline = time.monotonic() + settings.patience
+    for number in range(settings.rounds):
+        jobs = list(product(settings.workloads, present))
+        order.shuffle(jobs)
+        for position, (workload, trainer) in enumerate(jobs):
+            attempt, row = 0, _undisturbed(workload, trainer, settings, deadline)
+            while row["others"] >= QUIET and time.monotonic() < deadline:
+                attempt += 1
+                row = _undisturbed(workload, trainer, settings, deadline)
+            rows.append(row | {"round": number, "position": position, "attempt": attempt})
+            console.print(
+                f"round {number + 1}/{settings.rounds}  {workload}  {trainer.name}: "
+                f"{row['steps_per_second']:,.0f} SAE-steps/s, others {row['others']:.2f} cores",
+                highlight=False,
+            )
+    for row in rows:
+        limit = rate(rows, row["workload"], "products alone", "flop_rate")
+        row["peak_share"] = row["flop_rate"] / limit
+    return rows
+
+
+def rate(rows: Sequence[dict[str, Any]], workload: str, trainer: str, column: str) -> float:
+    """Median over the rounds."""
+    found: float = median(r[column] for r in rows if r["workload"] == workload and r["trainer"] == trainer)
+    return found
+
+
+def _undisturbed(workload: str, trainer: Trainer, settings: Settings, deadline: float) -> dict[str, Any]:
+    machine.wait_until_quiet(QUIET, deadline)
+    sizes = WORKLOADS[workload]
+    steps = settings.steps or sizes.steps
+    python = settings.pythons.get(trainer.module) or sys.executable
+    load = record.load()
+    done = machine.run(
+        [
+            *(str(python), "-m", f"benchmarks.trainers.{trainer.module}"),
+            *("--workload", workload, "--data", trainer.data.replace("none", "pool")),
+            *("--steps", str(steps), "--warmup", str(max(1, steps // 10))),
+            *("--threads", str(settings.threads), "--seed", str(settings.seed)),
+        ],
+        folder=machine.ROOT,
+        threads=settings.threads,
+    )
+    if done.code:
+        raise SystemExit(f"{trainer.name} failed:\n{done.stderr[-2000:]}")
+    said = json.loads(done.stdout.strip().splitlines()[-1])
+    per_second = CELLS * said["steps"] / said["seconds"]
+    return {
+        "workload": workload,
+        "trainer": trainer.name,
+        "role": trainer.role,
+        "data": trainer.data,
+        "cells": CELLS,
+        "batch": BATCH,
+        "dim": sizes.dim,
+        "latents": sizes.latents,
+        "steps_per_second": per_second,
+        "flop_rate": per_second * sizes.flops,
+        "load": load,
+        **said,
+    }
