@@ -70,6 +70,14 @@ def test_the_first_run(first_run: tuple[Path, Said]) -> None:
     }
 
 
+def test_a_damaged_dvc_lock_is_started_anew(cli: Cli, ran: Path) -> None:
+    """DVC writes it in place: a kill at that moment must not block the same command."""
+    (ran / "results/tiny/dvc.lock").write_text("")
+    said = cli("run", "tiny")
+    assert said.code == 0, said.err
+    assert "dvc.lock is damaged: starting it anew" in said.err
+
+
 def test_the_second_run_does_nothing(cli: Cli, ran: Path) -> None:
     before = tracked(ran)
     said = cli("run")

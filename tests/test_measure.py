@@ -151,3 +151,16 @@ def test_a_checkpoint_of_another_cell_is_refused(tmp_path: Path) -> None:
     path.write_bytes(Store(tmp_path).cell(other.id).read_bytes())
     with pytest.raises(DamagedFileError, match=other.id):
         load([((one,), tmp_path / "cells")], CPU)
+
+
+def test_truth_frequencies_are_counted_on_the_cells_own_batches(tmp_path: Path) -> None:
+    one, other = cell(batch=32), cell(batch=64)
+    both = measured([one, other], tmp_path, ALL[:1])["truth"]
+    alone = measured([other], tmp_path, ALL[:1])["truth"]
+    assert [row for row in both if row["cell"] == other.id] == alone
+
+
+def test_a_cell_that_diverged_leaves_the_others_their_numbers(tmp_path: Path) -> None:
+    found = measured([cell(lr=1e30), cell()], tmp_path)["cells"]
+    assert not np.isfinite(found[0]["mcc"])
+    assert found[1]["mcc"] > 0

@@ -89,3 +89,15 @@ def test_no_repository_and_no_commit(tmp_path):
 def test_no_git_at_all(project, monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert made(project)["saespec.git_commit"] == "none"
+
+
+def test_committing_results_leaves_the_commit_of_their_sources(project):
+    (project / "specs" / "x.yaml").write_text("a: 1")
+    git(project, "add", ".")
+    git(project, "commit", "--quiet", "-m", "spec")
+    before = made(project, sources=["specs/x.yaml"])
+    (project / "results").mkdir(exist_ok=True)
+    (project / "results" / "table").write_text("1")
+    git(project, "add", ".")
+    git(project, "commit", "--quiet", "-m", "results")
+    assert made(project, sources=["specs/x.yaml"]) == before

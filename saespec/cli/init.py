@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -72,7 +73,7 @@ def init(
     output.say(f"made a project in {root}")
     for name in new:
         output.say(f"  {shown(root) / name}")
-    enter = "" if root == Path.cwd() else f"cd {folder} && "
+    enter = "" if root == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
     output.say(f"next: {enter}saespec run quick")
 
 

@@ -45,12 +45,16 @@ def run(
     """
     import time
 
+    from saespec.engine.run import repair_lock
+
     from . import output, verdicts
     from .forecast import forecast
-    from .specs import targets
+    from .specs import store_of, targets
 
     done: list[dict[str, Any]] = []
     for number, target in enumerate(targets(specs, settings)):
+        with store_of(target):
+            repair_lock(target.plan, target.root, target.store, output.note)
         before = forecast(target)
         if not quiet and not json:
             output.say("\n" * bool(number) + _heading(before))

@@ -43,7 +43,8 @@ def run(
     dvc.ensure_repo(root)
     with RunLock(root, plan.spec.name, notify) as lock:
         compile_plan(plan, root, notify)
-        states = _states(plan, root, store, notify)
+        repair_lock(plan, root, store, notify)
+        states = freshness(plan, root, store)
         if all(state.state == "fresh" for state in states):
             return states
         dvc.drop_stale_locks(root)
@@ -93,14 +94,15 @@ def compile_plan(plan: Plan, root: Path, notify: Notify = lambda message: None) 
             return changed
 
 
-def _states(plan: Plan, root: Path, store: Path | None, notify: Notify) -> list[StageState]:
-    """DVC writes `dvc.lock` in place: one that was killed there must not block the next run."""
+def repair_lock(
+    plan: Plan, root: Path, store: Path | None = None, notify: Notify = lambda message: None
+) -> None:
+    """Remove a damaged `dvc.lock`: DVC writes it in place, and one killed there must not block the next run."""
     try:
-        return freshness(plan, root, store)
+        freshness(plan, root, store)
     except DamagedFileError as error:
         notify(f"{error.file} is damaged: starting it anew")
-    (root / plan.folder / "dvc.lock").unlink()
-    return freshness(plan, root, store)
+        (root / plan.folder / "dvc.lock").unlink(missing_ok=True)
 
 
 def _error(plan: Plan, root: Path, failed: events.Failure | None, code: int, log: Path) -> StageError:

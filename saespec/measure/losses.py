@@ -31,6 +31,6 @@ def measure(config: Losses, stacks: Sequence[Trained]) -> Rows:
                 l1_loss=[l1],
                 loss=[reconstruction + cell.config.loss.sparsity.coefficient * l1],
                 l0=[float(activity.l0_N[n]) / activity.samples],
-                fvu=[squared_error / float(activity.variance_N[n])],
+                fvu=[squared_error / variance if (variance := float(activity.variance_N[n])) else None],
             )
     return rows

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
@@ -24,14 +25,14 @@ FREQUENCY_BATCHES = 100
 def measure(config: Recovery, stacks: Sequence[Trained]) -> Rows:
     """MMCS, MCC and recovered features of each cell, and a row for each truth feature."""
     rows = Rows()
-    frequencies: dict[str, Tensor] = {}
+    frequencies: dict[tuple[str, int], Tensor] = {}
     for trained in stacks:
         for cell, source, dictionary_LD in zip(
             trained.cells, trained.sources, trained.dictionary_NLD, strict=True
         ):
             cosines_GL = cosines(source.truth_GD, dictionary_LD)
             best_G, latent_G = cosines_GL.max(dim=1)
-            key = source.streams.key
+            key = source.streams.key, cell.config.train.batch
             if key not in frequencies:
                 frequencies[key] = frequency(source, cell.config.train.batch)
             rows.add(
@@ -68,5 +69,7 @@ def assigned(cosines_GL: Tensor) -> float:
     Where latents are fewer than features, features without a latent count 0.
     """
     values = cosines_GL.double().cpu().numpy()
+    if not np.isfinite(values).all():
+        return float("nan")  # a cell that diverged; NULL in the table
     features, latents = linear_sum_assignment(values, maximize=True)
     return float(values[features, latents].sum() / len(values))

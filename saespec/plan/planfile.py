@@ -129,7 +129,7 @@ def read(path: Path) -> PlanFile:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DamagedFileError(path, f"cannot be read ({error})", _remedy("its spec")) from None
+        raise DamagedFileError(path, f"cannot be read ({error})", _remedy(path.parent.name)) from None
     try:
         content = json.loads(text)
         sources, version = tuple(content["sources"]), content["saespec_plan"]
@@ -137,7 +137,7 @@ def read(path: Path) -> PlanFile:
         body, _, _ = text.removeprefix("{\n").rpartition(',\n"sha256": ')
         intact = identity.sha256_hex(body) == content["sha256"]
     except (ValueError, LookupError, TypeError):
-        raise DamagedFileError(path, "is not a whole plan", _remedy("its spec")) from None
+        raise DamagedFileError(path, "is not a whole plan", _remedy(path.parent.name)) from None
     if version != FORMAT:
         raise DamagedFileError(path, f"is a plan of format {version}, not {FORMAT}", _remedy(source))
     if not intact:

@@ -26,9 +26,9 @@ def provenance(
     """Return the `saespec.*` footer keys of a table: no times, so that the same run gives the same bytes.
 
     `device` is the kind of device (cpu, cuda), `torch` its version, `root` the project that holds the
-    results: git commit and dirty flag are those of its repository, or "none" where there is none. Dirty
-    means that `sources` (spec files, relative to `root`) or the code in `saespec/` are not as committed;
-    without sources, that anything is but what saespec and DVC generate.
+    results: the commit is the last one of its repository that touched `sources` (spec files, relative to
+    `root`) or the code in `saespec/`, or "none"; dirty means that these are not as committed. Without
+    sources, everything counts but what saespec and DVC generate.
     """
     commit, dirty = _git(Path(root), [str(source) for source in sources])
     return {
@@ -56,11 +56,12 @@ def _git(root: Path, sources: Sequence[str]) -> tuple[str, str]:
     commit = _run_git(root, "rev-parse", "--verify", "--quiet", "HEAD")
     if commit is None:
         return "none", "none"
-    everything = [".", *(f":(exclude){name}" for name in _GENERATED)]
-    changes = _run_git(
-        root, "status", "--porcelain", "--", *(["saespec", *sources] if sources else everything)
-    )
-    return commit.strip(), "true" if changes is None or changes else "false"
+    what = ["saespec", *sources] if sources else [".", *(f":(exclude){name}" for name in _GENERATED)]
+    changes = _run_git(root, "status", "--porcelain", "--", *what)
+    # The last commit that touched what the table is made from: committing results, or a README, changes no
+    # table's bytes.
+    last = _run_git(root, "log", "-1", "--format=%H", "--", *what) or commit
+    return last.strip(), "true" if changes is None or changes else "false"
 
 
 def _run_git(root: Path, *arguments: str) -> str | None:

@@ -55,7 +55,7 @@ _KEYS: dict[str, tuple[Column, ...]] = {
 _CURVES = (
     _CELL,
     Column("step", "int64", "steps", "Optimiser steps taken so far."),
-    Column("loss", "float64", "squared activation", "Loss on the training batch, as the cell defines it."),
+    Column("loss", "float64", "squared activation", "Loss on a held-out batch, as the cell defines it."),
     Column("reconstruction_loss", "float64", "squared activation", "Its reconstruction part."),
     Column("l1_loss", "float64", "activation", "Its L1 part, without the coefficient."),
     Column("l0", "float64", "latents per sample", "Mean number of latents that are not zero in the batch."),
