@@ -100,10 +100,10 @@ def measure(settings: Settings, console: Console) -> list[dict[str, Any]]:
         jobs = list(product(settings.workloads, present))
         order.shuffle(jobs)
         for position, (workload, trainer) in enumerate(jobs):
-            attempt, row = 0, _undisturbed(workload, trainer, settings, deadline)
+            attempt, row = 0, _measured(workload, trainer, settings, deadline)
             while row["others"] >= QUIET and time.monotonic() < deadline:
                 attempt += 1
-                row = _undisturbed(workload, trainer, settings, deadline)
+                row = _measured(workload, trainer, settings, deadline)
             rows.append(row | {"round": number, "position": position, "attempt": attempt})
             console.print(
                 f"round {number + 1}/{settings.rounds}  {workload}  {trainer.name}: "
@@ -122,7 +122,8 @@ def rate(rows: Sequence[dict[str, Any]], workload: str, trainer: str, column: st
     return found
 
 
-def _undisturbed(workload: str, trainer: Trainer, settings: Settings, deadline: float) -> dict[str, Any]:
+def _measured(workload: str, trainer: Trainer, settings: Settings, deadline: float) -> dict[str, Any]:
+    """One row, measured as soon as the machine is quiet, or when the deadline is over."""
     machine.wait_until_quiet(QUIET, deadline)
     sizes = WORKLOADS[workload]
     steps = settings.steps or sizes.steps

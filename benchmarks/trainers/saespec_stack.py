@@ -9,6 +9,9 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import saespec.stages  # noqa: F401  # before torch: settings that torch reads when it is imported
+
+# isort: split
 import torch
 from torch import Tensor
 
