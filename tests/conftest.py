@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-# As `saespec.stages` does, and before anything imports torch: tests often share the machine.
+# As `saespec stage` does, and before anything imports torch: tests often share the machine.
 os.environ.setdefault("GOMP_SPINCOUNT", "300")
 
 # DVC's stages call `saespec`, which need not be on the path of `.venv/bin/pytest`.

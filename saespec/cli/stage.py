@@ -15,6 +15,10 @@ from typing import Annotated
 
 import typer
 
+# Threads that wait for each other spin by default, as if the machine were theirs alone: beside two other busy
+# processes on two cores a step then takes ten times longer (measured). Read when torch is first imported.
+os.environ.setdefault("GOMP_SPINCOUNT", "300")
+
 app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
