@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 # As `saespec stage` does, and before anything imports torch: tests often share the machine.
-os.environ.setdefault("GOMP_SPINCOUNT", "300")
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 # DVC's stages call `saespec`, which need not be on the path of `.venv/bin/pytest`.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
