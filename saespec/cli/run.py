@@ -49,12 +49,11 @@ def run(
 
     from . import output, verdicts
     from .forecast import forecast
-    from .specs import store_of, targets
+    from .specs import targets
 
     done: list[dict[str, Any]] = []
     for number, target in enumerate(targets(specs, settings)):
-        with store_of(target):
-            repair_lock(target.plan, target.root, target.store, output.note)
+        repair_lock(target.plan, target.root, output.note)
         before = forecast(target)
         if not quiet and not json:
             output.say("\n" * bool(number) + _heading(before))

@@ -16,8 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from saespec.errors import StageError
-
-from .lock import is_alive
+from saespec.results.atomic import is_alive
 
 PROGRAMS = Path(sys.executable).parent
 """Where the `saespec` that stage commands call is installed: beside this Python."""

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from saespec.plan.project import work_folder
+from saespec.results.atomic import is_alive
 
 Notify = Callable[[str], None]
 
@@ -64,14 +65,3 @@ class RunLock:
         if alive[0] != pids[0]:
             return f"a run that lost its saespec is still at work (DVC, pid {alive[0]})"
         return f"another run is at work (pid {alive[0]})"
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process with this id exists on this machine."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from saespec.errors import CallError, DamagedFileError, StageError
 from saespec.plan import dvcfile
-from saespec.plan.freshness import StageState, freshness
+from saespec.plan.freshness import StageState, freshness, read_lock
 from saespec.plan.model import Plan
 from saespec.plan.project import STORE_VARIABLE, work_folder
 
@@ -43,7 +43,7 @@ def run(
     dvc.ensure_repo(root)
     with RunLock(root, plan.spec.name, notify) as lock:
         compile_plan(plan, root, notify)
-        repair_lock(plan, root, store, notify)
+        repair_lock(plan, root, notify)
         states = freshness(plan, root, store)
         if all(state.state == "fresh" for state in states):
             return states
@@ -94,15 +94,14 @@ def compile_plan(plan: Plan, root: Path, notify: Notify = lambda message: None) 
             return changed
 
 
-def repair_lock(
-    plan: Plan, root: Path, store: Path | None = None, notify: Notify = lambda message: None
-) -> None:
+def repair_lock(plan: Plan, root: Path, notify: Notify = lambda message: None) -> None:
     """Remove a damaged `dvc.lock`: DVC writes it in place, and one killed there must not block the next run."""
+    path = root / plan.folder / "dvc.lock"
     try:
-        freshness(plan, root, store)
-    except DamagedFileError as error:
-        notify(f"{error.file} is damaged: starting it anew")
-        (root / plan.folder / "dvc.lock").unlink(missing_ok=True)
+        read_lock(path)
+    except DamagedFileError:
+        notify(f"{path} is damaged: starting it anew")
+        path.unlink(missing_ok=True)
 
 
 def _error(plan: Plan, root: Path, failed: events.Failure | None, code: int, log: Path) -> StageError:

@@ -51,7 +51,7 @@ def freshness(plan: Plan, root: Path, store: Path | None = None) -> list[StageSt
     `store` is where finished cells are counted, if not in the project's own store.
     Raises DamagedFileError if `dvc.lock` cannot be read.
     """
-    lock = _read_lock(root / plan.folder / "dvc.lock")
+    lock = read_lock(root / plan.folder / "dvc.lock")
     hashes = Hashes(root, plan.spec.name)
     judge = _Judge(plan, root, lock, hashes, store or store_folder(root))
     for stage in plan.stages:
@@ -193,7 +193,8 @@ def _recorded(entry: Mapping[str, Any], kind: str) -> dict[str, str | None]:
     return {item["path"]: item.get("md5") for item in entry.get(kind, [])}
 
 
-def _read_lock(path: Path) -> Mapping[str, Any]:
+def read_lock(path: Path) -> Mapping[str, Any]:
+    """Return the stages of a `dvc.lock`, none without one; DamagedFileError if DVC could not read it."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -229,4 +230,4 @@ def _is_item(item: Mapping[str, Any]) -> bool:
     )
 
 
-__all__ = ["StageState", "State", "freshness"]
+__all__ = ["StageState", "State", "freshness", "read_lock"]

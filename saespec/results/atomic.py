@@ -36,12 +36,12 @@ def _clear(path: Path) -> None:
     """Remove what killed writers of this file left; another one may be at work at this moment."""
     for left_over in glob.iglob(glob.escape(str(path.with_name(f".{path.name}."))) + "*.tmp"):
         pid = left_over.rsplit(".", 2)[1]
-        if not (pid.isdigit() and alive(int(pid))):
+        if not (pid.isdigit() and is_alive(int(pid))):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(left_over)
 
 
-def alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     """Whether a process of this number runs on this machine."""
     try:
         os.kill(pid, 0)
