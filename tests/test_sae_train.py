@@ -105,6 +105,16 @@ def test_a_damaged_snapshot_only_costs_time(tmp_path: Path) -> None:
     assert trained(cells, tmp_path / "damaged") == undisturbed
 
 
+def test_a_snapshot_of_another_version_only_costs_time(tmp_path: Path) -> None:
+    cells = sixteen()[:2]
+    undisturbed = trained(cells, tmp_path / "undisturbed")
+    store = Store(tmp_path / "older")
+    tensors = {"theta": torch.ones(2, 900), "mean": torch.ones(2, 900), "curves": torch.empty(2, 0, 6)}
+    checkpoint.write(store.partial(["any"]), tensors, {"cells": [c.id for c in cells], "step": 7})
+    assert trained(cells, tmp_path / "older") == undisturbed
+    assert store.partials() == []
+
+
 def test_every_flipped_byte_of_a_checkpoint_is_noticed(tmp_path: Path) -> None:
     own = cell(dim=4, latents=3, steps=2, curve_points=1)
     trained([own], tmp_path)

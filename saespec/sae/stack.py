@@ -35,19 +35,18 @@ class Stack:
         configs = [cell.config for cell in self.rows]
         self.architecture = architecture(configs[0])
         self._shapes = self.architecture.shapes(configs[0])
-        width = sum(padded(math.prod(shape)) for shape in self._shapes.values())
-        zeros = [torch.zeros(len(self.rows), width, device=device) for _ in range(4)]
-        self.theta_NP, self.mean_NP, self.square_NP, grads_NP = zeros
-        self.params = self._views(self.theta_NP)
-        self.grads = self._views(grads_NP)
+        theta, mean, square, grads = (self._zeros() for _ in range(4))
+        self.state = {"theta": theta, "mean": mean, "square": square}
+        self.params = self._views(theta)
+        self.grads = self._views(grads)
         self.work = self.architecture.workspace(configs, device)
         self.updates = torch.zeros((), device=device)
         # Rows are sorted by optimiser, so that each distinct one updates one slice.
-        self._optimizers: list[tuple[Adam, list[Tensor]]] = []
+        self._optimizers: list[tuple[Adam, list[list[Tensor]]]] = []
         for optimizer, group in groupby(range(len(configs)), key=lambda n: configs[n].train.optimizer):
             members = list(group)
             rows = slice(members[0], members[-1] + 1)
-            tensors = [t[rows] for t in (self.theta_NP, grads_NP, self.mean_NP, self.square_NP)]
+            tensors = [[t[rows] for t in kind.values()] for kind in (theta, grads, mean, square)]
             self._optimizers.append((optimizer, tensors))
 
     def initialise(self) -> None:
@@ -65,7 +64,7 @@ class Stack:
         self.updates += 1
         for adam, (theta, grads, mean, square) in self._optimizers:
             torch._fused_adam_(
-                [theta], [grads], [mean], [square], [], [self.updates],
+                theta, grads, mean, square, [], [self.updates] * len(theta),
                 lr=adam.lr, beta1=adam.beta1, beta2=adam.beta2, eps=adam.eps,
                 weight_decay=0.0, amsgrad=False, maximize=False,
             )  # fmt: skip
@@ -74,13 +73,19 @@ class Stack:
         """Bring the parameters into the form in which the next forward pass would use them."""
         self.architecture.prepare(self.params)
 
-    def _views(self, flat_NP: Tensor) -> dict[str, Tensor]:
-        views, start = {}, 0
-        for name, shape in self._shapes.items():
-            size = math.prod(shape)
-            views[name] = flat_NP[:, start : start + size].view(-1, *shape)
-            start += padded(math.prod(shape))
-        return views
+    def _zeros(self) -> dict[str, Tensor]:
+        # A tensor for each parameter, not one for all: torch multiplies into a stack in one call only if the
+        # stack is contiguous, and goes through it matrix by matrix otherwise.
+        rows = len(self.rows)
+        return {
+            name: torch.zeros(rows, padded(math.prod(shape)), device=self.device)
+            for name, shape in self._shapes.items()
+        }
+
+    def _views(self, flat: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {
+            name: flat[name][:, : math.prod(shape)].view(-1, *shape) for name, shape in self._shapes.items()
+        }
 
 
 def sort_key(cell: Cell) -> tuple[str, str]:

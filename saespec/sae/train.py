@@ -83,7 +83,7 @@ def train(
         for stack_cells in split(tuple(members), device):
             try:
                 run = Run(stack_cells, device, resume=path)
-            except DamagedFileError:  # gone since it was listed: another run has finished these cells
+            except DamagedFileError:  # gone since it was listed, or another version's: from the first step
                 run = Run(stack_cells, device)
             finished(train_stack(run, store, report, stop))
         if path is not None:
@@ -160,24 +160,23 @@ class Run:
         """Write a snapshot from which the stack, or any of its cells, continues bit for bit."""
         n = len(self.stack.cells)
         tensors = {
-            "theta": self.stack.theta_NP[:n],
-            "mean": self.stack.mean_NP[:n],
-            "square": self.stack.square_NP[:n],
-            "curves": torch.stack([row[:n] for row in self.curves], dim=1)
-            if self.curves
-            else torch.empty(n, 0, 6),
+            f"{kind}.{name}": tensor[:n]
+            for kind, own in self.stack.state.items()
+            for name, tensor in own.items()
         }
+        tensors["curves"] = (
+            torch.stack([row[:n] for row in self.curves], dim=1) if self.curves else torch.empty(n, 0, 6)
+        )
         checkpoint.write(path, tensors, {"cells": [c.id for c in self.stack.cells], "step": self.step})
 
     def _load(self, path: Path) -> None:
         tensors, header = checkpoint.read(path)
         rows = torch.tensor([header["cells"].index(cell.id) for cell in self.stack.rows])
-        for name, own in (
-            ("theta", self.stack.theta_NP),
-            ("mean", self.stack.mean_NP),
-            ("square", self.stack.square_NP),
-        ):
-            own.copy_(tensors[name][rows])
+        for kind, own in self.stack.state.items():
+            for name, tensor in own.items():
+                if f"{kind}.{name}" not in tensors:
+                    raise DamagedFileError(path, "another version of saespec wrote it", "Delete it")
+                tensor.copy_(tensors[f"{kind}.{name}"][rows])
         self.step = header["step"]
         self.stack.updates.fill_(self.step)
         self.curves = list(tensors["curves"][rows].double().unbind(dim=1))
