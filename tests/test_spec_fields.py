@@ -25,11 +25,58 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Spec:
     return load_text(tmp_path_factory.mktemp("spec"), PLAIN).spec
 
 
+CORPUS: dict[str, dict[str, Any]] = {
+    "python_sources": {"kind": "python_sources", "packages": ["torch==2.13.0"]},
+    "files": {"kind": "files", "paths": ["text/*.txt"]},
+    "hub": {"kind": "hub", "name": "a/b", "revision": "main"},
+}
+TOKENIZER: dict[str, dict[str, Any]] = {
+    "bpe": {"kind": "bpe", "vocabulary": 300},
+    "named": {"kind": "named", "name": "a/b", "revision": "main"},
+}
+MODEL: dict[str, dict[str, Any]] = {
+    "pretrained": {"kind": "pretrained", "name": "a/b", "revision": "main"},
+    "trained": {
+        "kind": "trained",
+        "layers": 2,
+        "width": 8,
+        "heads": 2,
+        "mlp": 32,
+        "context": 16,
+        "tokenizer": TOKENIZER["bpe"],
+        "train": {"tokens": 1000, "batch": 4, "lr": 1e-3},
+    },
+}
+TRANSFORMER: dict[str, Any] = {
+    "kind": "transformer",
+    "model": MODEL["trained"],
+    "corpus": CORPUS["python_sources"],
+    "site": {"layer": 1, "place": "resid_post"},
+    "dim": 8,
+    "tokens": 1000,
+    "held_out_tokens": 100,
+    "context": 16,
+}
+EXAMPLES: dict[str, dict[str, dict[str, Any]]] = {
+    "data": {"transformer": TRANSFORMER},
+    "data.corpus": CORPUS,
+    "data.model": MODEL,
+    "data.model.tokenizer": TOKENIZER,
+}
+"""Whole sections, for members of unions that a kind alone does not make."""
+
+
 def valid(field: Field) -> list[Any]:
     """Some values that the field's own annotation takes."""
     annotation = field.info.annotation
     if values := literals(annotation):
         return list(values)
+    if annotation is bool:
+        return [False, True]
+    if annotation == list[str]:
+        return [["a==1"], ["a==1", "b==2"]]
+    if annotation is str or str in get_args(annotation):
+        return ["one", "two"]
 
     def bounds(kind: str) -> list[Any]:
         return [getattr(mark, kind) for mark in field.info.metadata if hasattr(mark, kind)]
@@ -45,7 +92,12 @@ def valid(field: Field) -> list[Any]:
 def wrong(field: Field) -> list[Any]:
     """Values of the wrong type, or just outside what the field takes."""
     annotation = field.info.annotation
-    values: list[Any] = ["nonsense", [], {}, float("nan"), float("inf")]
+    values: list[Any] = [[], {}, float("nan"), float("inf")]
+    if annotation is str or str in get_args(annotation):
+        return [*values, 1, True]
+    values.append("nonsense")
+    if annotation is bool:
+        return [*values, 0, 1, 1.0]
     if literals(annotation):
         lookalikes = {0: False, 1: True}
         values += [1.5, *(k for k in (0, 1, 0.0, 1.0) if literals(annotation)[0] == lookalikes.get(int(k)))]
@@ -68,8 +120,18 @@ def with_parents(base: dict[str, Any], field: Field) -> list[dict[str, Any]]:
             name = tag(members[0])
             assert name
             kinds = [k for m in members for k in literals(m.model_fields[name].annotation)]
-            found = [apply(b, {path: {name: k}}).model_dump(mode="json") for b in found for k in kinds]
+            sections = [EXAMPLES.get(path, {}).get(kind, {name: kind}) for kind in kinds]
+            found = [put(b, path, section) for b in found for section in sections]
     return found
+
+
+def put(base: dict[str, Any], path: str, section: dict[str, Any]) -> dict[str, Any]:
+    """A base cell with one section replaced; a section that says no more than its kind is one with defaults."""
+    old = flat(apply(base, {}))
+    kind = next(iter(section))
+    if len(section) == 1 and old.get(f"{path}.{kind}") == section[kind]:
+        return base
+    return apply(base, {path: section}).model_dump(mode="json", exclude_unset=True)
 
 
 def _below(model: type[BaseModel]) -> list[type[BaseModel]]:

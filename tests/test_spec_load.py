@@ -47,7 +47,7 @@ def test_a_good_spec(tmp_path: Path) -> None:
         ("title: Recov", "title: 2020-01-01 # ", 4, 8, "title", "is a date, which no field takes (as text"),
         ("title: Recov", "title: 3 # ", 4, 8, "title", 'must be text, not 3 (write "3")'),
         ("  dim: 64", "  dimm: 64\n  dim: 64", 9, 3, "data.dimm", "is not a known key (did you mean dim?)"),
-        ("seed: 0\n\n", "seed: 0\nlr: 1\n\n", 26, 1, "lr", "did you mean train.optimizer.lr?"),
+        ("seed: 0\n\n", "seed: 0\nlr: 1\n\n", 26, 1, "lr", "did you mean train.optimizer.lr or"),
         ("seed: 0\n\n", "seed: 0\nrange: 1\n\n", 26, 1, "range", "is not a known key"),
         ("seed: 0\n\n", "seed: 0\nseed: 1\n\n", 26, 1, "seed", "given twice"),
         ("kind: relu", "kind: relv", 15, 9, "sae.kind", "must be relu"),

@@ -98,6 +98,7 @@ def main() -> None:
     ]
     source = run.batches.sources[0]
     truth_GD = pool.truth_GD if pool else source.truth_GD
+    assert truth_GD is not None
     held_out_BD = pool.held_out_BD if pool else source.batch(HELD_OUT, 0, BATCH)
     sha256 = pool.sha256 if pool else "made in the loop"
     w.finish(args, clock, trained, truth_GD, held_out_BD, data=sha256, package=f"saespec {version()}")

@@ -7,8 +7,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from saespec.plan.identity import canonical_json
+from saespec.plan.identity import canonical_json, described
 from saespec.spec.spec import Data
+from saespec.spec.toy import ToyData
 
 from .streams import Streams
 from .toy import Toy
@@ -21,14 +22,10 @@ class Source(Protocol):
     """Activations as a function of (part, t), and the ground truth where it is known."""
 
     streams: Streams
-    truth_GD: Tensor
 
-    def chance_dictionary(self, latents: int) -> Tensor:
-        """Random directions, distributed as the true ones are, [latents, D]."""
-        ...
-
-    def codes(self, part: str, t: int, size: int) -> Tensor:
-        """True coefficients of batch t, [size, G]."""
+    @property
+    def truth_GD(self) -> Tensor | None:
+        """Unit directions of the ground-truth features; None where nobody knows them."""
         ...
 
     def batch(self, part: str, t: int, size: int) -> Tensor:
@@ -38,9 +35,12 @@ class Source(Protocol):
 
 def key(config: Data, seed: int) -> str:
     """What batches are a function of, apart from part and t."""
-    return canonical_json({"data": config.model_dump(mode="json"), "seed": seed})
+    return canonical_json({"data": described(config), "seed": seed})
 
 
 def source(config: Data, seed: int, device: torch.device) -> Source:
     """The source of a data section and a seed."""
-    return Toy(config, Streams(key(config, seed), device))
+    streams = Streams(key(config, seed), device)
+    if isinstance(config, ToyData):
+        return Toy(config, streams)
+    raise NotImplementedError(config.kind)

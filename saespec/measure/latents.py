@@ -20,7 +20,12 @@ def measure(config: Latents, stacks: Sequence[Trained]) -> Rows:
         activity = trained.activity(config.batches)
         for n, cell in enumerate(trained.cells):
             fired_L = activity.fired_NL[n]
-            best_L, feature_L = cosines(trained.dictionary_NLD[n], trained.sources[n].truth_GD).max(dim=1)
+            truth_GD = trained.sources[n].truth_GD
+            best: dict[str, list[float | int | None]] = {"best_cosine": [None] * len(fired_L)}
+            best["best_feature"] = best["best_cosine"]
+            if truth_GD is not None:
+                best_L, feature_L = cosines(trained.dictionary_NLD[n], truth_GD).max(dim=1)
+                best = {"best_cosine": best_L.tolist(), "best_feature": feature_L.tolist()}
             rows.add(
                 "latents",
                 cell=[cell.id] * len(fired_L),
@@ -33,7 +38,6 @@ def measure(config: Latents, stacks: Sequence[Trained]) -> Rows:
                 ],
                 bias=trained.params["bias"][n].tolist(),
                 encoder_norm=torch.linalg.vector_norm(trained.params["encoder"][n], dim=1).tolist(),
-                best_cosine=best_L.tolist(),
-                best_feature=feature_L.tolist(),
+                **best,
             )
     return rows

@@ -11,7 +11,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from saespec.data.source import HELD_OUT, Source
+from saespec.data.source import HELD_OUT
+from saespec.data.toy import Toy
 from saespec.sae.cosine import cosines, mmcs
 from saespec.spec.measures import Recovery
 
@@ -30,6 +31,8 @@ def measure(config: Recovery, stacks: Sequence[Trained]) -> Rows:
         for cell, source, dictionary_LD in zip(
             trained.cells, trained.sources, trained.dictionary_NLD, strict=True
         ):
+            if not isinstance(source, Toy):
+                continue  # nobody knows the truth
             cosines_GL = cosines(source.truth_GD, dictionary_LD)
             best_G, latent_G = cosines_GL.max(dim=1)
             key = source.streams.key, cell.config.train.batch
@@ -54,7 +57,7 @@ def measure(config: Recovery, stacks: Sequence[Trained]) -> Rows:
     return rows
 
 
-def frequency(source: Source, batch: int) -> Tensor:
+def frequency(source: Toy, batch: int) -> Tensor:
     """Share of held-out samples in which each truth feature is active, [G], float64."""
     active_G = sum(
         (source.codes(HELD_OUT, t, batch) > 0).sum(dim=0).cpu().double() for t in range(FREQUENCY_BATCHES)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
 from typing import Any
 
+from pydantic import BaseModel
+
+from saespec.spec.columns import Added
 from saespec.spec.spec import CellConfig
 
 NUMERICS = 1
@@ -37,9 +41,40 @@ def sha256_hex(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def cell_id(config: CellConfig) -> str:
-    """First 12 hex digits of the SHA-256 of the resolved cell and the numerics version.
+def described(config: BaseModel) -> dict[str, Any]:
+    """What a part of a cell's configuration says, as JSON values.
 
-    Defaults are written out, so a default given and a default left out are the same cell.
+    Defaults are written out, so a default given and a default left out are the same; but not those of fields
+    that the language gained later (`Added`), so that cells keep their ids when it grows.
     """
-    return sha256_hex(canonical_json({"cell": config.model_dump(mode="json"), "numerics": NUMERICS}))[:12]
+    found: dict[str, Any] = config.model_dump(mode="json")
+    _leave_out_added(config, found)
+    return found
+
+
+def _leave_out_added(config: BaseModel, found: dict[str, Any]) -> None:
+    added, others = _fields(type(config))
+    for name, default in added:
+        if getattr(config, name) == default:
+            del found[name]
+    for name in others:
+        value = getattr(config, name)
+        if isinstance(value, BaseModel) and name in found:
+            _leave_out_added(value, found[name])
+
+
+@cache
+def _fields(model: type[BaseModel]) -> tuple[tuple[tuple[str, Any], ...], tuple[str, ...]]:
+    """Fields with the mark, each with its default, and the names of all that may hold a model."""
+    fields = model.model_fields.items()
+    added = [(n, f.get_default(call_default_factory=True)) for n, f in fields if _is_added(f.metadata)]
+    return tuple(added), tuple(model.model_fields)
+
+
+def _is_added(metadata: list[Any]) -> bool:
+    return any(isinstance(mark, Added) for mark in metadata)
+
+
+def cell_id(config: CellConfig) -> str:
+    """First 12 hex digits of the SHA-256 of the resolved cell and the numerics version."""
+    return sha256_hex(canonical_json({"cell": described(config), "numerics": NUMERICS}))[:12]

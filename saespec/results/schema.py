@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from saespec.plan.model import Cell
 from saespec.spec.columns import Column, ColumnType
-from saespec.spec.fields import row, stored_fields
+from saespec.spec.fields import data_kinds, row, stored_fields
 from saespec.spec.spec import CellConfig, Spec
+from saespec.spec.toy import ToyData
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -96,7 +97,8 @@ def tables(spec: Spec) -> dict[str, tuple[Column, ...]]:
     """
     declared: dict[str, dict[str, Column]] = {"cells": {}, "curves": {}}
     _add(
-        declared["cells"], (_CELL, _SPEC, _CASE, _SEED, *(column for _, column in stored_fields()), *_DERIVED)
+        declared["cells"],
+        (_CELL, _SPEC, _CASE, _SEED, *(column for _, column in stored_fields(data_kinds(spec))), *_DERIVED),
     )
     _add(declared["curves"], _CURVES)
     for measure in spec.measure:
@@ -136,8 +138,10 @@ def cell_row(cell: Cell, spec_name: str) -> dict[str, Any]:
         "spec": spec_name,
         "case_name": cell.case,
         "seed": config.seed,
-        **row(config),
-        "latent_ratio": config.sae.latents / config.data.features,
+        **{column: value for column, value in row(config).items() if value is not None},
+        "latent_ratio": config.sae.latents / config.data.features
+        if isinstance(config.data, ToyData)
+        else None,
         "canonical_lambda": canonical_lambda(config),
     }
 

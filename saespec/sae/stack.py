@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from saespec.data.streams import Streams
-from saespec.plan.identity import canonical_json
+from saespec.plan.identity import canonical_json, described
 from saespec.plan.model import Cell
 from saespec.spec.train import Adam
 
@@ -52,7 +52,7 @@ class Stack:
     def initialise(self) -> None:
         """Set the initial weights of every cell; a function of the cell's configuration and seed."""
         for n, cell in enumerate(self.rows):
-            identity = {"sae": cell.config.sae.model_dump(mode="json"), "dim": cell.config.data.dim}
+            identity = {"sae": described(cell.config.sae), "dim": cell.config.data.dim}
             streams = Streams(canonical_json({**identity, "seed": cell.config.seed}), torch.device("cpu"))
             for name, value in self.architecture.initial(cell.config, streams.host("init")).items():
                 self.params[name][n] = torch.tensor(value)

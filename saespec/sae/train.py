@@ -152,7 +152,8 @@ class Run:
             l0 = (codes_NBL[n] > 0).sum().item() / batch
             truth_GD = self.batches.sources[self.batches.source_of_cell[n]].truth_GD
             loss = reconstruction + cell.config.loss.sparsity.coefficient * l1
-            rows.append([self.step, loss, reconstruction, l1, l0, mmcs(truth_GD, dictionary_NLD[n])])
+            found = float("nan") if truth_GD is None else mmcs(truth_GD, dictionary_NLD[n])
+            rows.append([self.step, loss, reconstruction, l1, l0, found])
         self.curves.append(torch.tensor(rows, dtype=torch.float64))
         return max(row[-1] for row in rows)
 

@@ -150,14 +150,9 @@ class _Check:
             self.complain((*at, "per_decade"), f"makes {steps:,.0f} values; {MAX_VALUES:,} are the most")
             return []
         if round(steps) < 1 or abs(steps - round(steps)) > 0.02:
-            reached = [
-                axis.from_ * 10 ** (k / axis.per_decade) for k in (math.floor(steps), math.ceil(steps))
-            ]
-            hint = (
-                f"write to: {reached[0]:.6g} or {reached[1]:.6g}"
-                if reached[0] > axis.from_
-                else (f"write to: {reached[1]:.6g}")
-            )
+            decades = [k / axis.per_decade for k in (math.floor(steps), math.ceil(steps))]
+            reached = [axis.from_ * 10**d for d in decades if d > 0 and d + math.log10(axis.from_) < 308]
+            hint = f"write to: {' or '.join(f'{value:.6g}' for value in reached)}" if reached else ""
             message = f"{axis.per_decade:g} values per decade from {axis.from_:g} do not meet {axis.to:g}"
             self.complain((*at, "to"), message, hint)
             return []

@@ -27,3 +27,11 @@ class Stored:
 
     column: str
     unit: str = "1"
+
+
+@dataclass(frozen=True)
+class Added:
+    """Marks a config field (in `Annotated`) that the language did not always have.
+
+    Where it has its default it stays out of a cell's identity: cells that were trained before it are the same cells.
+    """

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from .base import Strict
 from .columns import Column, ColumnType, Stored
-from .spec import CellConfig
+from .spec import CellConfig, Spec
 
 Model = type[BaseModel]
 
@@ -73,7 +73,10 @@ def cell_fields() -> dict[str, tuple[Field, ...]]:
 
 
 def literals(annotation: Any) -> tuple[Any, ...]:
-    """The values of a `Literal`, or nothing."""
+    """The values of a `Literal`, which may be optional, or nothing."""
+    if get_origin(annotation) in (Union, UnionType):
+        members = [member for member in get_args(annotation) if member is not NoneType]
+        return literals(members[0]) if len(members) == 1 else ()
     return get_args(annotation) if get_origin(annotation) is Literal else ()
 
 
@@ -130,8 +133,10 @@ def _column_type(annotation: Any) -> ColumnType:
     if values := literals(annotation):
         (kind,) = {type(value) for value in values}
     else:
-        (kind,) = {m for m in get_args(annotation) if m is not NoneType} or {annotation}
-    types: dict[type, ColumnType] = {bool: "bool", int: "int64", float: "float64", str: "string"}
+        optional = get_origin(annotation) in (Union, UnionType)
+        (kind,) = {m for m in get_args(annotation) if m is not NoneType} if optional else {annotation}
+    types: dict[Any, ColumnType] = {bool: "bool", int: "int64", float: "float64", str: "string"}
+    types[list[str]] = "string"  # joined
     return types[kind]
 
 
@@ -140,10 +145,16 @@ def _stored(info: FieldInfo) -> Stored | None:
 
 
 @cache
-def stored_fields() -> tuple[tuple[str, Column], ...]:
-    """Dotted path and `cells` column of every stored field of a cell, members of unions included."""
+def stored_fields(data: frozenset[str] | None = None) -> tuple[tuple[str, Column], ...]:
+    """Dotted path and `cells` column of every stored field of a cell, members of unions included.
+
+    `data`: only with those fields that these kinds of data have, such as `toy`.
+    """
     found: list[tuple[str, Column]] = []
+    of_data = _paths_of_data(data) if data is not None else frozenset(cell_fields())
     for path, fields in cell_fields().items():
+        if path not in of_data and path.startswith("data."):
+            continue
         marks = {mark for f in fields if (mark := _stored(f.info))}
         if not marks:
             continue
@@ -156,6 +167,30 @@ def stored_fields() -> tuple[tuple[str, Column], ...]:
     return tuple(found)
 
 
+def _paths_of_data(kinds: frozenset[str]) -> frozenset[str]:
+    members = models(CellConfig.model_fields["data"].annotation)
+    wanted = [m for m in members if kinds & set(literals(m.model_fields["kind"].annotation))]
+    return frozenset(field.path for member in wanted for field in walk(member, "data."))
+
+
+def data_kinds(spec: Spec) -> frozenset[str]:
+    """The kinds of data that the spec's cells may have, its sweep considered; all if it does not say."""
+    if not hasattr(spec, "data"):
+        return all_data_kinds()  # a spec with errors
+    swept = [*spec.sweep.grid.items(), *spec.sweep.zip.items()]
+    values = [value for path, axis in swept if isinstance(axis, list) for value in ((path, v) for v in axis)]
+    values += [item for case in spec.sweep.cases for item in case.items()]
+    kinds = {value for path, value in values if path == "data.kind"}
+    kinds |= {value["kind"] for path, value in values if path == "data" and isinstance(value, dict)}
+    return frozenset({spec.data.kind, *kinds})
+
+
+def all_data_kinds() -> frozenset[str]:
+    """Every kind of data."""
+    members = models(CellConfig.model_fields["data"].annotation)
+    return frozenset(k for m in members for k in literals(m.model_fields["kind"].annotation))
+
+
 @cache
 def _columns_of(model: Model) -> tuple[tuple[str, str | None], ...]:
     marks = {name: _stored(info) for name, info in model.model_fields.items()}
@@ -166,7 +201,7 @@ def _fill(model: BaseModel, into: dict[str, Any]) -> None:
     for name, column in _columns_of(type(model)):
         value = getattr(model, name)
         if column:
-            into[column] = value
+            into[column] = " ".join(value) if isinstance(value, list) else value
         elif isinstance(value, BaseModel):
             _fill(value, into)
 

@@ -13,9 +13,19 @@ from .base import Strict
 from .columns import Column
 
 
-class Recovery(Strict):
+class Measured(Strict):
+    """The base of all measures."""
+
+    columns: ClassVar[dict[str, tuple[Column, ...]]]
+    """Table → the columns that the measure adds to it."""
+    data: ClassVar[Literal["toy", "transformer"] | None] = None
+    """The kind of data that it needs, if not any."""
+
+
+class Recovery(Measured):
     """How well the dictionary recovers the ground truth (toy data only)."""
 
+    data = "toy"
     columns: ClassVar[dict[str, tuple[Column, ...]]] = {
         "cells": (
             Column("mmcs", "float64", "cosine", "Mean over truth features of the best cosine with a latent."),
@@ -37,7 +47,7 @@ class Recovery(Strict):
     kind: Literal["recovery"] = Field(description="MMCS, MCC and recovered features.")
 
 
-class Losses(Strict):
+class Losses(Measured):
     """Losses, sparsity and explained variance on held-out data."""
 
     columns: ClassVar[dict[str, tuple[Column, ...]]] = {
@@ -53,7 +63,7 @@ class Losses(Strict):
     batches: int = Field(40, ge=1, description="Held-out batches to average over.")
 
 
-class DeadLatents(Strict):
+class DeadLatents(Measured):
     """Latents that no sample of a window activates."""
 
     columns: ClassVar[dict[str, tuple[Column, ...]]] = {
@@ -65,7 +75,7 @@ class DeadLatents(Strict):
     )
 
 
-class Latents(Strict):
+class Latents(Measured):
     """A row for each latent."""
 
     columns: ClassVar[dict[str, tuple[Column, ...]]] = {
@@ -82,7 +92,7 @@ class Latents(Strict):
     batches: int = Field(40, ge=1, description="Held-out batches to count densities on.")
 
 
-class LargerDictionaries(Strict):
+class LargerDictionaries(Measured):
     """Agreement with larger dictionaries trained alike (method 3 of Sharkey et al. 2022)."""
 
     columns: ClassVar[dict[str, tuple[Column, ...]]] = {

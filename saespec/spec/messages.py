@@ -32,6 +32,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def elsewhere(word: str) -> str:
     """A field of that name in another place of the spec, for keys at the wrong level."""
     paths = [path for path in cell_fields() if path.rpartition(".")[2] == word and "." in path]
+    paths.sort(key=lambda path: path.count("."))
     return f"did you mean {' or '.join(paths)}?" if 0 < len(paths) <= 3 else ""
 
 

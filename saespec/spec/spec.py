@@ -14,8 +14,9 @@ from .report import Claim, Figure
 from .sae import Loss, ReluSAE
 from .toy import ToyData
 from .train import Train
+from .transformer import TransformerData
 
-Data = ToyData
+Data = Annotated[ToyData | TransformerData, Field(discriminator="kind")]
 SAE = ReluSAE
 
 
@@ -128,6 +129,11 @@ class Spec(Consistent):
     train: Train = Field(description="How it is trained.")
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of truth, data and initial weights.")
     sweep: Sweep = Field(default_factory=Sweep, description="Which cells to train.")
+    budget_gb: float = Field(
+        10.0,
+        gt=0,
+        description="Most GB (10⁹ bytes) of activations that the spec's sites may take on disk, in all.",
+    )
     measure: list[Annotated[Measure, BeforeValidator(_named_measure)]] = Field(
         min_length=1, description="What to measure."
     )
@@ -141,3 +147,7 @@ class Spec(Consistent):
         for i, measure in enumerate(self.measure):
             if first.setdefault(measure.kind, i) != i:
                 yield Conflict(f"measure.{i}", f"{measure.kind} is asked for twice", "remove one")
+            if measure.data not in (None, self.data.kind):
+                yield Conflict(
+                    f"measure.{i}", f"{measure.kind} needs data of kind {measure.data}", "remove it"
+                )

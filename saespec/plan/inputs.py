@@ -1,0 +1,93 @@
+"""What cells on transformer activations need first: trained models and extractions, each shared by all that name it.
+
+Both lie in the store, addressed by a digest of what they depend on:
+
+    models/<id>/         a trained model as `save_pretrained` writes it, its tokenizer, `training.json`
+    activations/<id>/    tokens, and a folder of shards for each hook site
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from saespec.spec.transformer import Site, TrainedModel, TransformerData
+
+from .identity import canonical_json, described, sha256_hex
+from .model import Cell
+
+INPUTS = 1
+"""Raised by hand when equal models or extractions come out with other numbers."""
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """One pass of a model over a corpus: all sites that cells take from it."""
+
+    id: str
+    data: TransformerData
+    """The data section of one of its cells; they differ in `site`, `dim` and `normalise` alone."""
+    sites: tuple[Site, ...]
+
+
+def model_id(data: TransformerData) -> str:
+    """First 12 hex digits of a digest of what a trained model depends on: its section and the corpus."""
+    assert isinstance(data.model, TrainedModel)
+    return _digest({"model": described(data.model), "corpus": described(data.corpus)})
+
+
+def extraction_id(data: TransformerData) -> str:
+    """The same for an extraction: all of the data section but site, dimensions and normalisation."""
+    fields = described(data)
+    for name in ("site", "dim", "normalise"):
+        del fields[name]
+    return _digest(fields)
+
+
+def site_key(site: Site) -> str:
+    """What the folder of a site's shards is called, such as `2.mlp_hidden`."""
+    if site.place is not None:
+        return site.place if site.layer is None else f"{site.layer}.{site.place}"
+    return site.name or f"{site.module}.{site.of}"
+
+
+def model_folder(store: Path, data: TransformerData) -> Path:
+    """Where the trained model lies in the store."""
+    return store / "models" / model_id(data)
+
+
+def extraction_folder(store: Path, data: TransformerData) -> Path:
+    """Where the extraction lies in the store."""
+    return store / "activations" / extraction_id(data)
+
+
+def trained_models(cells: Iterable[Cell]) -> dict[str, TransformerData]:
+    """The trained models that cells need: id → a data section that names it."""
+    found: dict[str, TransformerData] = {}
+    for data in _sections(cells):
+        if isinstance(data.model, TrainedModel):
+            found.setdefault(model_id(data), data)
+    return found
+
+
+def extractions(cells: Iterable[Cell]) -> tuple[Extraction, ...]:
+    """The extractions that cells need, in the order of their first cells; sites in the cells' order."""
+    first: dict[str, TransformerData] = {}
+    sites: dict[str, dict[str, Site]] = {}
+    for data in _sections(cells):
+        name = extraction_id(data)
+        first.setdefault(name, data)
+        sites.setdefault(name, {}).setdefault(site_key(data.site), data.site)
+    return tuple(Extraction(name, data, tuple(sites[name].values())) for name, data in first.items())
+
+
+def _sections(cells: Iterable[Cell]) -> Iterable[TransformerData]:
+    """Each distinct data section once."""
+    sections = {id(cell.config.data): cell.config.data for cell in cells}
+    return [data for data in sections.values() if isinstance(data, TransformerData)]
+
+
+def _digest(value: Any) -> str:
+    return sha256_hex(canonical_json({"inputs": INPUTS, **value}))[:12]
