@@ -73,8 +73,8 @@ def valid(field: Field) -> list[Any]:
         return list(values)
     if annotation is bool:
         return [False, True]
-    if annotation == list[str]:
-        return [["a==1"], ["a==1", "b==2"]]
+    if annotation == tuple[str, ...]:
+        return [("a==1",), ("a==1", "b==2")]
     if annotation is str or str in get_args(annotation):
         return ["one", "two"]
 

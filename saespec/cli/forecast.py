@@ -25,6 +25,8 @@ class Forecast:
     target: Target
     states: list[StageState]
     cost: PlanCost
+    inputs: dict[str, Cost]
+    """What each stage that trains a model or extracts activations, and is not fresh, would take."""
     done: frozenset[str]
     """Cells that need no training: finished in the store, or of a stage that is fresh."""
 
@@ -56,7 +58,7 @@ class Forecast:
 
 def forecast(target: Target) -> Forecast:
     """Judge a plan's stages and estimate its cost, at the speed that earlier runs of it reached."""
-    from saespec.plan.cost import CPU_RATE, cost
+    from saespec.plan.cost import CPU_RATE, cost, input_costs
     from saespec.plan.freshness import freshness
     from saespec.plan.project import store_folder, stored_cell
     from saespec.results.speed import measured_rate
@@ -82,7 +84,13 @@ def forecast(target: Target) -> Forecast:
     }
     others = sum(not state.stage.group and state.state != "fresh" for state in states)
     seconds = sum(one.seconds for one in groups.values()) + others * _STAGE_SECONDS
-    return Forecast(target, states, PlanCost(groups, replace(found.total, seconds=seconds)), frozenset(done))
+    inputs = {name: one for name, one in input_costs(target.plan).items() if name not in fresh}
+    total = replace(
+        found.total,
+        seconds=seconds + sum(one.seconds for one in inputs.values()),
+        disk_bytes=found.total.disk_bytes + sum(one.disk_bytes for one in inputs.values()),
+    )
+    return Forecast(target, states, PlanCost(groups, total), inputs, frozenset(done))
 
 
 def _slower(group: Cost, steps: int) -> Cost:

@@ -28,7 +28,7 @@ def plan(
     out different). Times, memory and disk are estimates.
 
     JSON: {ok, specs: [{spec, path, root, cells, to_train, seconds, memory_bytes, disk_bytes,
-    groups: [{name, cells, to_train, seconds, memory_bytes, disk_bytes}],
+    groups: [{name, cells, to_train, seconds, memory_bytes, disk_bytes}], inputs: [{stage, seconds, disk_bytes}],
     stages: [{name, state, reasons, command}], cell_list: [{cell, group, case, set, to_train}]}]}
     """
     from . import output
@@ -64,6 +64,13 @@ def _print(one: Forecast, cells: bool) -> None:
     ]
     output.say(output.table(rows, ("group", "cells", "to train", "time", "memory", "disk"), "  "))
     output.say()
+    if one.inputs:
+        waiting = [
+            (name, output.duration(cost.seconds) if cost.seconds else "", output.size(cost.disk_bytes))
+            for name, cost in one.inputs.items()
+        ]
+        output.say(output.table(waiting, ("needs first", "time", "disk"), "  "))
+        output.say()
     for state in one.states:
         name = state.stage.name.ljust(max(len(s.stage.name) for s in one.states))
         word = output.paint(state.state.ljust(7), _COLOURS[state.state])
@@ -111,6 +118,10 @@ def _json(one: Forecast) -> dict[str, Any]:
                 "disk_bytes": cost.disk_bytes,
             }
             for group, cost in one.costs()
+        ],
+        "inputs": [
+            {"stage": name, "seconds": cost.seconds, "disk_bytes": cost.disk_bytes}
+            for name, cost in one.inputs.items()
         ],
         "stages": [
             {

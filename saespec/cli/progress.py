@@ -1,4 +1,4 @@
-"""The progress of a group in training: a bar on a terminal, plain lines elsewhere, on standard error."""
+"""The progress of a stage: a bar on a terminal, plain lines elsewhere, on standard error."""
 
 from __future__ import annotations
 
@@ -111,3 +111,44 @@ class Display:
     def _line(self, text: str) -> None:
         if not self._quiet:
             output.note(output.paint(f"  {text}", "dim", sys.stderr))
+
+
+class Share:
+    """Shows which share of a stage is done; called with it and with what there is to say."""
+
+    def __init__(self, name: str, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._name, self._clock, self._said = name, clock, clock()
+        self._bar: Any = None
+        if os.environ.get(VERBOSITY_VARIABLE, "1") == "0":
+            self._said = math.inf
+        elif sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn
+            from rich.progress import Progress as Bar
+
+            self._bar = Bar(
+                TextColumn(f"  {name}"),
+                BarColumn(bar_width=12),
+                TextColumn("{task.percentage:>3.0f}%  {task.fields[told]}"),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._task = self._bar.add_task("", total=1.0, told="starting")
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, share: float, told: str) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, completed=share, told=told)
+        elif self._clock() - self._said >= LINE_SECONDS:
+            self._said = self._clock()
+            output.note(output.paint(f"  {self._name}  {share:.0%}  {told}", "dim", sys.stderr))

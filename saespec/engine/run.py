@@ -47,6 +47,10 @@ def run(
         states = freshness(plan, root, store)
         if all(state.state == "fresh" for state in states):
             return states
+        for state in states:
+            if state.state == "stale" and state.stage.marks:  # DVC does not look into the store
+                for out in state.stage.outs:
+                    (root / out.path).unlink(missing_ok=True)
         dvc.drop_stale_locks(root)
         log = _log(root, plan.spec.name)
         told = log.with_suffix(".events")

@@ -6,11 +6,16 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from saespec.spec.spec import CellConfig
+from saespec.spec.transformer import TrainedModel
 
+from .inputs import extraction_id, extractions, parameters, sections, site_bytes, site_key, trained_models
 from .model import Group, Plan
 
 CPU_RATE = 60e9
 """FLOP/s that training reaches on two CPU cores; callers that know a measured rate pass that."""
+
+MODEL_RATE = 20e9
+"""FLOP/s that training a small language model reaches there: its products are small."""
 
 _FLOAT = 4
 _STATES = 4
@@ -54,6 +59,26 @@ def cost(plan: Plan, rate: float = CPU_RATE, done: Collection[str] = ()) -> Plan
         disk_bytes=sum(c.disk_bytes for c in groups.values()),
     )
     return PlanCost(groups, total)
+
+
+def input_costs(plan: Plan, rate: float = MODEL_RATE) -> dict[str, Cost]:
+    """Estimates for the stages that train models and extract activations, by stage.
+
+    6 FLOPs a parameter and token of training, 2 of a forward pass. A checkpoint's size is not known here: its
+    extraction counts as no time.
+    """
+    found = {}
+    for name, data in trained_models(plan.cells).items():
+        assert isinstance(data.model, TrainedModel)
+        flops = 6.0 * parameters(data.model) * data.model.train.tokens
+        found[f"model-{name}"] = Cost(0, flops, flops / rate, 0, 4 * parameters(data.model))
+    for one in extractions(plan.cells):
+        tokens = one.data.tokens + one.data.held_out_tokens
+        flops = 2.0 * parameters(one.data.model) * tokens if isinstance(one.data.model, TrainedModel) else 0.0
+        inside = (d for d in sections(plan.cells) if extraction_id(d) == one.id)
+        disk = sum({site_key(d.site): site_bytes(d) for d in inside}.values())
+        found[f"extract-{one.id}"] = Cost(0, flops, flops / rate, 0, disk)
+    return found
 
 
 def cell_flops(config: CellConfig) -> float:

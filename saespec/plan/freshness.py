@@ -77,6 +77,11 @@ class _Judge:
         else:
             reasons = [*self._called(stage, entry), *self._dependencies(stage, entry)]
             reasons += self._outputs(stage, entry)
+            reasons += [
+                f"{mark} is no longer in the store"
+                for mark in stage.marks
+                if not (self.store / mark).exists()
+            ]
         upstream = [name for name in self._makers_of(stage) if self.states[name].state != "fresh"]
         state: State = "stale" if reasons else "waiting" if upstream else "fresh"
         if state == "waiting":
@@ -154,6 +159,8 @@ class _Why:
             return ["the plan changed since it ran"]
         if stage.kind == "train":
             return self._cells(stage) or ["the order of its cells changed"]
+        if stage.kind == "extract":
+            return ["its sites changed"]
         new = self.plan.spec
         if stage.kind == "figures":
             told = _items("figure", old.spec.figures, new.figures)

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from saespec.spec.transformer import Site, TrainedModel, TransformerData
+from saespec.spec.transformer import Site, TrainedModel, TrainedTokenizer, TransformerData
 
 from .identity import canonical_json, described, sha256_hex
 from .model import Cell
@@ -63,10 +63,37 @@ def extraction_folder(store: Path, data: TransformerData) -> Path:
     return store / "activations" / extraction_id(data)
 
 
+def model_mark(data: TransformerData) -> PurePosixPath:
+    """The file, relative to the store, that is written last when a model is trained."""
+    return PurePosixPath("models") / model_id(data) / "training.json"
+
+
+def site_mark(data: TransformerData, site: Site) -> PurePosixPath:
+    """The file, relative to the store, that is written last when a site is extracted."""
+    return PurePosixPath("activations") / extraction_id(data) / site_key(site) / "manifest.json"
+
+
+def parameters(model: TrainedModel) -> int:
+    """Roughly the parameters that a token passes through: the blocks' matrices and the output matrix."""
+    vocabulary = model.tokenizer.vocabulary if isinstance(model.tokenizer, TrainedTokenizer) else 50_000
+    return model.layers * (4 * model.width**2 + 2 * model.width * model.mlp) + vocabulary * model.width
+
+
+def site_bytes(data: TransformerData) -> int:
+    """Bytes on disk of the vectors of a site."""
+    return (data.tokens + data.held_out_tokens) * data.dim * (4 if data.dtype == "float32" else 2)
+
+
+def disk_bytes(cells: Iterable[Cell]) -> int:
+    """Bytes on disk of all vectors that cells need; what they share counts once."""
+    sites = {(extraction_id(data), site_key(data.site)): site_bytes(data) for data in sections(cells)}
+    return sum(sites.values())
+
+
 def trained_models(cells: Iterable[Cell]) -> dict[str, TransformerData]:
     """The trained models that cells need: id → a data section that names it."""
     found: dict[str, TransformerData] = {}
-    for data in _sections(cells):
+    for data in sections(cells):
         if isinstance(data.model, TrainedModel):
             found.setdefault(model_id(data), data)
     return found
@@ -76,14 +103,14 @@ def extractions(cells: Iterable[Cell]) -> tuple[Extraction, ...]:
     """The extractions that cells need, in the order of their first cells; sites in the cells' order."""
     first: dict[str, TransformerData] = {}
     sites: dict[str, dict[str, Site]] = {}
-    for data in _sections(cells):
+    for data in sections(cells):
         name = extraction_id(data)
         first.setdefault(name, data)
         sites.setdefault(name, {}).setdefault(site_key(data.site), data.site)
     return tuple(Extraction(name, data, tuple(sites[name].values())) for name, data in first.items())
 
 
-def _sections(cells: Iterable[Cell]) -> Iterable[TransformerData]:
+def sections(cells: Iterable[Cell]) -> Iterable[TransformerData]:
     """Each distinct data section once."""
     sections = {id(cell.config.data): cell.config.data for cell in cells}
     return [data for data in sections.values() if isinstance(data, TransformerData)]

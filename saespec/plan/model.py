@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from saespec.spec.spec import CellConfig, Spec
 
-StageKind = Literal["plan", "train", "measure", "figures", "claims"]
+StageKind = Literal["plan", "model", "extract", "train", "measure", "figures", "claims"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,8 @@ class Stage:
     follows the spec files."""
     description: str
     group: Group | None = None
+    marks: tuple[PurePosixPath, ...] = ()
+    """Files in the store, relative to it, without which what the stage made is gone."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""A plan's stages: plan → train (one a group) → measure → figures and claims; each one `saespec stage …`.
+"""A plan's stages: plan → (model → extract →) train (one a group) → measure → figures and claims.
+
+Each is one `saespec stage …`. What models and extractions make lies in the store, shared by specs; their outputs
+in the results folder are notes of what it is.
 
 `dvc.yaml` is made from these stages alone. It therefore holds nothing that changes with a sweep value, a
 title or a query, and such an edit needs no compiling: the plan stage sees the spec file change, rewrites
@@ -17,8 +20,9 @@ from typing import Any
 from saespec.errors import CallError
 from saespec.spec.fields import data_kinds, stored_fields
 from saespec.spec.spec import Spec
+from saespec.spec.transformer import Site, TrainedModel, TransformerData
 
-from . import identity
+from . import identity, inputs
 from .model import Cell, Group, Out, Stage
 
 TABLES = 1
@@ -63,19 +67,57 @@ def stages(
         fingerprint=None,
         description=f"Resolve {sources[0]} into cells, groups and stages.",
     )
+    models = tuple(_model(folder, planned, *item) for item in inputs.trained_models(cells).items())
+    extracted = tuple(_extract(folder, planned, one) for one in inputs.extractions(cells))
     trained = tuple(_train(folder, planned, group) for group in groups)
     tables = tuple(Out(folder / "tables" / f"{name}.parquet", cached=False) for name in table_names(spec))
     measure = Stage(
         name="measure",
         kind="measure",
         command=f"saespec stage measure {planned}",
-        deps=tuple(out.path for stage in trained for out in stage.outs),
+        deps=tuple(out.path for stage in (*models, *extracted, *trained) for out in stage.outs),
         outs=tables,
         fingerprint=_fingerprint(_measured(spec, cells)),
         description="Measure the trained cells: the tables.",
     )
     report = [stage for stage in (_figures(spec, folder, tables), _claims(spec, folder, tables)) if stage]
-    return (plan, *trained, measure, *report)
+    return (plan, *models, *extracted, *trained, measure, *report)
+
+
+def _model(folder: PurePosixPath, planned: PurePosixPath, name: str, data: TransformerData) -> Stage:
+    assert isinstance(data.model, TrainedModel)
+    return Stage(
+        name=f"model-{name}",
+        kind="model",
+        command=f"saespec stage model {planned} --id {name}",
+        deps=(),
+        outs=(Out(_note(folder, f"model-{name}"), cached=False),),
+        fingerprint=_fingerprint(name),
+        description=f"Train a {data.model.family} of {data.model.layers} layers, width {data.model.width}.",
+        marks=(inputs.model_mark(data),),
+    )
+
+
+def _extract(folder: PurePosixPath, planned: PurePosixPath, one: inputs.Extraction) -> Stage:
+    trained = isinstance(one.data.model, TrainedModel)
+    return Stage(
+        name=f"extract-{one.id}",
+        kind="extract",
+        command=f"saespec stage extract {planned} --id {one.id}",
+        deps=(_note(folder, f"model-{inputs.model_id(one.data)}"),) if trained else (),
+        outs=tuple(Out(_site_note(folder, one.data, site), cached=False) for site in one.sites),
+        fingerprint=_fingerprint([one.id, *(inputs.site_key(site) for site in one.sites)]),
+        description=f"Extract activations at {', '.join(map(inputs.site_key, one.sites))}.",
+        marks=tuple(inputs.site_mark(one.data, site) for site in one.sites),
+    )
+
+
+def _note(folder: PurePosixPath, name: str) -> PurePosixPath:
+    return folder / "inputs" / f"{name}.json"
+
+
+def _site_note(folder: PurePosixPath, data: TransformerData, site: Site) -> PurePosixPath:
+    return _note(folder, f"{inputs.extraction_id(data)}-{inputs.site_key(site)}")
 
 
 def _train(folder: PurePosixPath, planned: PurePosixPath, group: Group) -> Stage:
@@ -83,7 +125,7 @@ def _train(folder: PurePosixPath, planned: PurePosixPath, group: Group) -> Stage
         name=f"train-{group.name}",
         kind="train",
         command=f"saespec stage train {planned} --group {group.name}",
-        deps=(),
+        deps=tuple(dict.fromkeys(_site_note(folder, d, d.site) for d in inputs.sections(group.cells))),
         outs=(Out(folder / "cells" / group.name, cached=True),),
         fingerprint=_fingerprint([cell.id for cell in group.cells]),
         description="Train the cells of this group together.",

@@ -23,8 +23,9 @@ class PythonSources(Consistent):
     kind: Annotated[Literal["python_sources"], Stored("corpus")] = Field(
         description="Python files of installed packages."
     )
-    packages: Annotated[list[str], Stored("corpus_packages")] = Field(
+    packages: Annotated[tuple[str, ...], Stored("corpus_packages")] = Field(
         min_length=1,
+        strict=False,  # a list
         description="Distributions with their version, such as torch==2.13.0: other versions are other text.",
     )
     held_out: Share = 0.05
@@ -40,8 +41,9 @@ class TextFiles(Consistent):
     """Local files: text (a file is a document), JSON lines or Parquet (a row is a document)."""
 
     kind: Annotated[Literal["files"], Stored("corpus")] = Field(description="Local files.")
-    paths: Annotated[list[str], Stored("corpus_paths")] = Field(
+    paths: Annotated[tuple[str, ...], Stored("corpus_paths")] = Field(
         min_length=1,
+        strict=False,  # a list
         description="Files or patterns such as text/*.txt, relative to the project; in this order.",
     )
     column: Annotated[str, Stored("corpus_column")] = Field(
@@ -50,6 +52,11 @@ class TextFiles(Consistent):
     documents: Annotated[Literal["file", "paragraph", "line"], Stored("corpus_documents")] = Field(
         "file",
         description="What is a document in a text file: the file, a block between empty lines, a line.",
+    )
+    revision: Annotated[str, Stored("corpus_revision")] = Field(
+        "",
+        description="A name for what the files hold. Change it when they change: what was made from other text is "
+        "refused under the same name.",
     )
     held_out: Share = 0.05
 

@@ -136,7 +136,7 @@ def _column_type(annotation: Any) -> ColumnType:
         optional = get_origin(annotation) in (Union, UnionType)
         (kind,) = {m for m in get_args(annotation) if m is not NoneType} if optional else {annotation}
     types: dict[Any, ColumnType] = {bool: "bool", int: "int64", float: "float64", str: "string"}
-    types[list[str]] = "string"  # joined
+    types[tuple[str, ...]] = "string"  # joined
     return types[kind]
 
 
@@ -201,7 +201,7 @@ def _fill(model: BaseModel, into: dict[str, Any]) -> None:
     for name, column in _columns_of(type(model)):
         value = getattr(model, name)
         if column:
-            into[column] = " ".join(value) if isinstance(value, list) else value
+            into[column] = " ".join(value) if isinstance(value, tuple) else value
         elif isinstance(value, BaseModel):
             _fill(value, into)
 
