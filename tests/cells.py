@@ -24,6 +24,7 @@ def cell(
     seed: int = 0,
     input_noise: float = 0.0,
     curve_points: int = 4,
+    precision: str = "float32",
     **data: Any,
 ) -> Cell:
     """A cell on toy data; keyword arguments that are not named go to the data section."""
@@ -42,6 +43,7 @@ def cell(
                 "optimizer": {"lr": lr},
                 "input_noise": input_noise,
                 "curve_points": curve_points,
+                "precision": precision,
             },
             "seed": seed,
         }

@@ -40,12 +40,13 @@ def sixteen(**changes: object) -> list[Cell]:
     ]
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("shape", [(16, 24, 32), (19, 7, 50), (8, 129, 33), (3, 2, 5), (64, 128, 64)])
 def test_a_cell_alone_or_among_sixteen_has_the_same_bytes(
-    shape: tuple[int, int, int], tmp_path: Path
+    shape: tuple[int, int, int], precision: str, tmp_path: Path
 ) -> None:
     dim, latents, batch = shape
-    cells = sixteen(dim=dim, latents=latents, batch=batch, steps=12)
+    cells = sixteen(dim=dim, latents=latents, batch=batch, steps=12, precision=precision)
     together = trained(cells, tmp_path / "together")
     for own in (cells[0], cells[7], cells[15]):
         assert trained([own], tmp_path / own.id)[own.id] == together[own.id]
@@ -53,8 +54,9 @@ def test_a_cell_alone_or_among_sixteen_has_the_same_bytes(
     assert trained(some, tmp_path / "some").items() <= together.items()
 
 
-def test_numbers_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> None:
-    cells = sixteen(dim=64, latents=96, batch=128, steps=10)[:3]
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_numbers_do_not_depend_on_the_number_of_threads(precision: str, tmp_path: Path) -> None:
+    cells = sixteen(dim=64, latents=96, batch=128, steps=10, precision=precision)[:3]
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
@@ -71,9 +73,11 @@ def stop_after(calls: int) -> Callable[[], bool]:
     return lambda: next(left, None) is None
 
 
-@pytest.mark.parametrize("calls", [1, 7, 20, 39])
-def test_an_interrupted_run_continues_bit_for_bit(calls: int, tmp_path: Path) -> None:
-    cells = sixteen()[:4]
+@pytest.mark.parametrize(
+    ("calls", "precision"), [(1, "float32"), (7, "float32"), (20, "bfloat16"), (39, "float32")]
+)
+def test_an_interrupted_run_continues_bit_for_bit(calls: int, precision: str, tmp_path: Path) -> None:
+    cells = sixteen(precision=precision)[:4]
     undisturbed = trained(cells, tmp_path / "undisturbed")
     store = Store(tmp_path / "interrupted")
     with pytest.raises(Interrupted):

@@ -9,8 +9,6 @@ from saespec.spec.train import Train
 
 from .model import Cell, Group
 
-_CURVE_POINTS = Train.model_fields["curve_points"].default
-
 
 def groups(cells: Iterable[Cell]) -> tuple[Group, ...]:
     """Return the groups in the order of their first cells; each keeps the cells' order."""
@@ -24,9 +22,17 @@ def group_name(config: CellConfig) -> str:
     """Return the name of the group that a cell belongs to, such as `relu-d64-n128-b256-s5000`.
 
     It says everything that cells of one group share: architecture, input dimensions, dictionary size,
-    batch, steps, and the number of curve points where it is not the default. It depends on nothing
-    but the cell, so a stage keeps its name when the sweep changes.
+    batch, steps, and the number of curve points and the precision where they are not the default. It
+    depends on nothing but the cell, so a stage keeps its name when the sweep changes.
     """
     train = config.train
     name = f"{config.sae.kind}-d{config.data.dim}-n{config.sae.latents}-b{train.batch}-s{train.steps}"
-    return name if train.curve_points == _CURVE_POINTS else f"{name}-c{train.curve_points}"
+    if train.curve_points != _default("curve_points"):
+        name += f"-c{train.curve_points}"
+    if train.precision != _default("precision"):
+        name += f"-{train.precision}"
+    return name
+
+
+def _default(field: str) -> object:
+    return Train.model_fields[field].default

@@ -8,7 +8,7 @@ Legend: N cells of a stack, B samples, D dimensions, L latents. All tensors floa
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -21,6 +21,14 @@ from . import relu
 
 Params = dict[str, Tensor]
 """Stacked parameters by name, cells first. Every architecture has `encoder` [N, L, D] and `bias` [N, L]."""
+
+
+class Gradients(Protocol):
+    """The gradients of a stack's losses, by hand."""
+
+    def __call__(self, params: Params, grads: Params, x_NBD: Tensor, target_NBD: Tensor) -> None:
+        """Write the gradient of each cell's loss at prepared parameters into `grads`."""
+        ...
 
 
 class Architecture(Protocol):
@@ -50,12 +58,8 @@ class Architecture(Protocol):
         """Dictionary elements, [N, L, D]."""
         ...
 
-    def workspace(self, configs: list[CellConfig], device: torch.device) -> Any:
-        """Whatever `gradients` wants allocated once."""
-        ...
-
-    def gradients(self, params: Params, grads: Params, x_NBD: Tensor, target_NBD: Tensor, work: Any) -> None:
-        """Write the gradient of each cell's loss into `grads`."""
+    def gradients(self, configs: list[CellConfig], device: torch.device) -> Gradients:
+        """What computes the gradients of these cells, with the buffers that it needs."""
         ...
 
 

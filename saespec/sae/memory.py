@@ -11,23 +11,23 @@ import math
 import torch
 from torch import Tensor
 
-ALIGNMENT = 16
-"""Floats in 64 bytes: a cache line, and the widest vector register."""
+ALIGNMENT = 64
+"""Bytes: a cache line, and the widest vector register."""
 
 
-def padded(size: int) -> int:
-    """The next multiple of the alignment."""
-    return size + (-size) % ALIGNMENT
+def padded(size: int, dtype: torch.dtype = torch.float32) -> int:
+    """The next multiple of the alignment, in elements."""
+    return size + (-size) % (ALIGNMENT // dtype.itemsize)
 
 
-def aligned(n: int, *shape: int, device: torch.device) -> Tensor:
-    """Zeros, [n, *shape], float32, each of the n parts aligned; contiguous but for the gaps between parts."""
+def aligned(n: int, *shape: int, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Zeros, [n, *shape], each of the n parts aligned; contiguous but for the gaps between parts."""
     size = math.prod(shape)
-    return torch.zeros(n, padded(size), device=device)[:, :size].view(n, *shape)
+    return torch.zeros(n, padded(size, dtype), device=device, dtype=dtype)[:, :size].view(n, *shape)
 
 
 def stacked(parts: list[Tensor], device: torch.device) -> Tensor:
-    """The tensors of one shape, stacked and aligned."""
+    """The float32 tensors of one shape, stacked and aligned."""
     out = aligned(len(parts), *parts[0].shape, device=device)
     for n, part in enumerate(parts):
         out[n] = part

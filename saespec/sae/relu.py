@@ -6,6 +6,8 @@
 s_r is 1/D or 1 (`reconstruction: mean | sum`), s_c is α/L or α (`per: latents | sample`). The dictionary is
 rescaled to unit length before each forward pass; the gradient is not projected, as in the public replication.
 
+The gradient of that loss is in `relu_float32.py` and, with products of bfloat16, in `relu_bfloat16.py`.
+
 Legend: N cells of a stack, B samples, D dimensions, L latents. All tensors float32.
 """
 
@@ -20,10 +22,17 @@ from torch import Tensor
 
 from saespec.spec.spec import CellConfig
 
-from .loss import l1_scale, reconstruction_scale
+from . import relu_bfloat16, relu_float32
 from .memory import aligned
 
 Params = dict[str, Tensor]
+
+Gradients = relu_float32.Gradients | relu_bfloat16.Gradients
+GRADIENTS: dict[str, type[Gradients]] = {
+    "float32": relu_float32.Gradients,
+    "bfloat16": relu_bfloat16.Gradients,
+}
+"""The gradient at each precision of its products."""
 
 
 def shapes(config: CellConfig) -> dict[str, tuple[int, ...]]:
@@ -52,10 +61,10 @@ def prepare(params: Params) -> None:
     decoder_NLD.mul_(torch.linalg.vector_norm(decoder_NLD, dim=2, keepdim=True).reciprocal_())
 
 
-def encode(params: Params, x_NBD: Tensor, out: Tensor | None = None) -> Tensor:
+def encode(params: Params, x_NBD: Tensor) -> Tensor:
     """Codes of a batch, [N, B, L]."""
     N, B, _ = x_NBD.shape
-    codes_NBL = aligned(N, B, params["bias"].shape[1], device=x_NBD.device) if out is None else out
+    codes_NBL = aligned(N, B, params["bias"].shape[1], device=x_NBD.device)
     bias_N1L = params["bias"].unsqueeze(1)
     return torch.baddbmm(bias_N1L, x_NBD, params["encoder"].transpose(1, 2), out=codes_NBL).relu_()
 
@@ -72,37 +81,6 @@ def dictionary(params: Params) -> Tensor:
     return params["decoder"]
 
 
-class Workspace:
-    """Scales of the gradient, [N, 1, 1], and the buffers of a step, allocated once."""
-
-    def __init__(self, configs: list[CellConfig], device: torch.device) -> None:
-        N, B = len(configs), configs[0].train.batch
-        L, D = configs[0].sae.latents, configs[0].data.dim
-
-        def column(values: list[float]) -> Tensor:
-            return torch.tensor(values, dtype=torch.float64).float().view(N, 1, 1).to(device)
-
-        self.error_gradient_N11 = column([2 * reconstruction_scale(c) / B for c in configs])
-        self.code_gradient_N11 = column([c.loss.sparsity.coefficient * l1_scale(c) / B for c in configs])
-        self.codes_NBL = aligned(N, B, L, device=device)
-        self.codes_grad_NBL = aligned(N, B, L, device=device)
-        self.error_NBD = aligned(N, B, D, device=device)
-
-
-workspace = Workspace
-
-
-def gradients(params: Params, grads: Params, x_NBD: Tensor, target_NBD: Tensor, work: Workspace) -> None:
-    """Write the gradients of the loss into `grads`: two products forward, three back, nothing else of size.
-
-    By hand, because autograd would keep and copy what is used once. Tested against autograd.
-    """
-    codes_NBL, codes_grad_NBL, error_NBD = work.codes_NBL, work.codes_grad_NBL, work.error_NBD
-    encode(params, x_NBD, out=codes_NBL)
-    torch.baddbmm(target_NBD, codes_NBL, params["decoder"], beta=-1, out=error_NBD)
-    error_NBD.mul_(work.error_gradient_N11)
-    torch.baddbmm(work.code_gradient_N11, error_NBD, params["decoder"].transpose(1, 2), out=codes_grad_NBL)
-    torch.ops.aten.threshold_backward.grad_input(codes_grad_NBL, codes_NBL, 0, grad_input=codes_grad_NBL)
-    torch.bmm(codes_NBL.transpose(1, 2), error_NBD, out=grads["decoder"])
-    torch.bmm(codes_grad_NBL.transpose(1, 2), x_NBD, out=grads["encoder"])
-    torch.sum(codes_grad_NBL, dim=1, out=grads["bias"])
+def gradients(configs: list[CellConfig], device: torch.device) -> Gradients:
+    """What computes the gradients of these cells, which share one precision."""
+    return GRADIENTS[configs[0].train.precision](configs, device)

@@ -39,7 +39,7 @@ class Stack:
         self.state = {"theta": theta, "mean": mean, "square": square}
         self.params = self._views(theta)
         self.grads = self._views(grads)
-        self.work = self.architecture.workspace(configs, device)
+        self.gradients = self.architecture.gradients(configs, device)
         self.updates = torch.zeros((), device=device)
         # Rows are sorted by optimiser, so that each distinct one updates one slice.
         self._optimizers: list[tuple[Adam, list[list[Tensor]]]] = []
@@ -60,7 +60,7 @@ class Stack:
     def step(self, x_NBD: Tensor, target_NBD: Tensor) -> None:
         """One optimiser step of every cell on its batch."""
         self.architecture.prepare(self.params)
-        self.architecture.gradients(self.params, self.grads, x_NBD, target_NBD, self.work)
+        self.gradients(self.params, self.grads, x_NBD, target_NBD)
         self.updates += 1
         for adam, (theta, grads, mean, square) in self._optimizers:
             torch._fused_adam_(

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from saespec.data.source import HELD_OUT, TRAIN
 from saespec.errors import DamagedFileError
+from saespec.plan.identity import described
 from saespec.plan.model import Cell
 
 from . import checkpoint
@@ -189,7 +190,7 @@ class Run:
             tensors = {name: stacked[n] for name, stacked in self.stack.params.items()}
             header = {
                 "cell": cell.id,
-                "config": cell.config.model_dump(mode="json"),
+                "config": described(cell.config),
                 "device": self.stack.device.type,
             }
             checkpoint.write(store.cell(cell.id), {**tensors, "curve": curves_NRC[n]}, header)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from .base import Strict
-from .columns import Stored
+from .columns import Added, Stored
 
 
 class Adam(Strict):
@@ -33,4 +33,11 @@ class Train(Strict):
     )
     curve_points: Annotated[int, Stored("curve_points", "rows")] = Field(
         25, ge=1, le=10_000, description="Rows a cell adds to the `curves` table, evenly spaced in steps."
+    )
+    precision: Annotated[Literal["float32", "bfloat16"], Stored("precision"), Added()] = Field(
+        "float32",
+        description=(
+            "What matrix products take. bfloat16: operands and results are rounded to it; weights, optimiser and "
+            "measures stay float32."
+        ),
     )
