@@ -18,7 +18,7 @@ def measure(config: DeadLatents, stacks: Sequence[Trained]) -> Rows:
     for trained in stacks:
         alive_NL = torch.zeros(trained.dictionary_NLD.shape[:2], dtype=torch.bool, device=trained.device)
         for codes_NBL, _ in trained.codes(config.window):
-            alive_NL |= (codes_NBL > 0).any(dim=1)
+            alive_NL |= (codes_NBL.abs_() > 0).any(dim=1)
         dead_N = (~alive_NL).sum(dim=1).tolist()
         rows.add("cells", cell=[cell.id for cell in trained.cells], dead_latents=dead_N)
     return rows

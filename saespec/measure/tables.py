@@ -10,7 +10,17 @@ from saespec.results.schema import cell_row
 from saespec.sae.train import CURVE
 from saespec.spec.measures import Measure
 
-from . import dead_latents, larger_dictionaries, latents, losses, recovery
+from . import (
+    agreement,
+    alive_latents,
+    cosine_histogram,
+    dead_latents,
+    larger_dictionaries,
+    latents,
+    losses,
+    neuron_basis,
+    recovery,
+)
 from .rows import Rows
 from .trained import Trained
 
@@ -20,31 +30,48 @@ MEASURES: dict[str, Callable[[Any, Sequence[Trained]], Rows]] = {
     "dead_latents": dead_latents.measure,
     "latents": latents.measure,
     "larger_dictionaries": larger_dictionaries.measure,
+    "agreement": agreement.measure,
+    "cosine_histogram": cosine_histogram.measure,
+    "alive_latents": alive_latents.measure,
+    "neuron_basis": neuron_basis.measure,
 }
 """The code of each kind of measure. Its configuration and columns are in `saespec/spec/measures.py`."""
+
+
+_SHARED = {"cells": ("cell",), "latents": ("cell", "latent"), "truth": ("cell", "feature")}
+"""Tables to whose rows several measures add columns, and what tells the rows apart."""
 
 
 def tables(
     spec_name: str, cells: Sequence[Cell], measures: Sequence[Measure], stacks: Sequence[Trained]
 ) -> Mapping[str, list[dict[str, Any]]]:
-    """Rows of every table but `runs`, in the order of the cells."""
+    """Rows of every table but `runs`, in the order of the cells; rows that are no cell's as they come."""
     found: dict[str, list[dict[str, Any]]] = {
         "cells": [cell_row(cell, spec_name) for cell in cells],
         "curves": _curves(stacks),
     }
-    row_of = {row["cell"]: row for row in found["cells"]}
     for measure in measures:
         for table, columns in MEASURES[measure.kind](measure, stacks).tables.items():
             rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-            if table == "cells":
-                for row in rows:
-                    row_of[row["cell"]].update(row)
+            if table in _SHARED:
+                _merge(found.setdefault(table, []), rows, _SHARED[table])
             else:
                 found.setdefault(table, []).extend(rows)
     position = {cell.id: n for n, cell in enumerate(cells)}
     for rows in found.values():
-        rows.sort(key=lambda row: position[row["cell"]])
+        if rows and "cell" in rows[0]:
+            rows.sort(key=lambda row: position[row["cell"]])
     return found
+
+
+def _merge(into: list[dict[str, Any]], rows: list[dict[str, Any]], keys: tuple[str, ...]) -> None:
+    """Add each row's columns to the row with its keys, if there is one, else the row."""
+    known = {tuple(row[key] for key in keys): row for row in into}
+    for row in rows:
+        if same := known.get(tuple(row[key] for key in keys)):
+            same.update(row)
+        else:
+            into.append(row)
 
 
 def _curves(stacks: Sequence[Trained]) -> list[dict[str, Any]]:

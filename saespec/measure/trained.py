@@ -86,10 +86,10 @@ class Trained:
         for codes_NBL, target_NBD in self.codes(batches):
             error_NBD = self.architecture.decode(self.params, codes_NBL) - target_NBD
             squared_error_N += _sum(error_NBD.square(), (1, 2))
-            l1_N += _sum(codes_NBL, (1, 2))
-            active_NBL = codes_NBL > 0
-            fired_NL += _sum(active_NBL, (1,))
             codes_NL += _sum(codes_NBL, (1,))
+            sizes_NBL = codes_NBL.abs_()  # those of PCA and ICA have a sign
+            l1_N += _sum(sizes_NBL, (1, 2))
+            fired_NL += _sum(sizes_NBL > 0, (1,))
             power_N += _sum(target_NBD.square(), (1, 2))
             mean_ND += _sum(target_NBD, (1,))
         samples = batches * self.cells[0].config.train.batch

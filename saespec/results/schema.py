@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from saespec.plan.model import Cell
 from saespec.spec.columns import Column, ColumnType
-from saespec.spec.fields import data_kinds, row, stored_fields
+from saespec.spec.fields import kinds_of, row, stored_fields
 from saespec.spec.spec import CellConfig, Spec
 from saespec.spec.toy import ToyData
 
@@ -51,6 +51,7 @@ _KEYS: dict[str, tuple[Column, ...]] = {
     "latents": (_CELL, Column("latent", "int64", "index", "The latent, from 0.")),
     "truth": (_CELL, Column("feature", "int64", "index", "The ground-truth feature, from 0.")),
     "pairs": (_CELL,),
+    "cosine_histogram": (_CELL,),
 }
 
 _CURVES = (
@@ -98,7 +99,7 @@ def tables(spec: Spec) -> dict[str, tuple[Column, ...]]:
     declared: dict[str, dict[str, Column]] = {"cells": {}, "curves": {}}
     _add(
         declared["cells"],
-        (_CELL, _SPEC, _CASE, _SEED, *(column for _, column in stored_fields(data_kinds(spec))), *_DERIVED),
+        (_CELL, _SPEC, _CASE, _SEED, *(column for _, column in stored_fields(kinds_of(spec))), *_DERIVED),
     )
     _add(declared["curves"], _CURVES)
     for measure in spec.measure:

@@ -144,17 +144,22 @@ def _stored(info: FieldInfo) -> Stored | None:
     return next((mark for mark in info.metadata if isinstance(mark, Stored)), None)
 
 
+Kinds = frozenset[tuple[str, str]]
+"""Pairs of a section and a kind that it may have, such as `("data", "toy")`."""
+
+_OF_KINDS = ("data", "sae")
+"""The sections that are unions."""
+
+
 @cache
-def stored_fields(data: frozenset[str] | None = None) -> tuple[tuple[str, Column], ...]:
+def stored_fields(kinds: Kinds | None = None) -> tuple[tuple[str, Column], ...]:
     """Dotted path and `cells` column of every stored field of a cell, members of unions included.
 
-    `data`: only with those fields that these kinds of data have, such as `toy`.
+    `kinds`: only fields that sections of these kinds have.
     """
     found: list[tuple[str, Column]] = []
-    of_data = _paths_of_data(data) if data is not None else frozenset(cell_fields())
-    for path, fields in cell_fields().items():
-        if path not in of_data and path.startswith("data."):
-            continue
+    for path, every in cell_fields().items():
+        fields = [field for field in every if kinds is None or _belongs(field, kinds)]
         marks = {mark for f in fields if (mark := _stored(f.info))}
         if not marks:
             continue
@@ -167,28 +172,39 @@ def stored_fields(data: frozenset[str] | None = None) -> tuple[tuple[str, Column
     return tuple(found)
 
 
-def _paths_of_data(kinds: frozenset[str]) -> frozenset[str]:
-    members = models(CellConfig.model_fields["data"].annotation)
-    wanted = [m for m in members if kinds & set(literals(m.model_fields["kind"].annotation))]
-    return frozenset(field.path for member in wanted for field in walk(member, "data."))
+def _belongs(field: Field, kinds: Kinds) -> bool:
+    section = field.path.split(".")[0]
+    if section not in _OF_KINDS or field.path == section:
+        return True
+    return any((field.path, field.owner) in _fields_of(*pair) for pair in kinds if pair[0] == section)
 
 
-def data_kinds(spec: Spec) -> frozenset[str]:
-    """The kinds of data that the spec's cells may have, its sweep considered; all if it does not say."""
-    if not hasattr(spec, "data"):
-        return all_data_kinds()  # a spec with errors
+@cache
+def _fields_of(section: str, kind: str) -> frozenset[tuple[str, Model]]:
+    members = models(CellConfig.model_fields[section].annotation)
+    (member,) = (m for m in members if kind in literals(m.model_fields["kind"].annotation))
+    return frozenset((field.path, field.owner) for field in walk(member, f"{section}."))
+
+
+def kinds_of(spec: Spec) -> Kinds:
+    """The kinds of data and of autoencoder that the spec's cells may have, its sweep considered."""
+    if not all(hasattr(spec, section) for section in _OF_KINDS):
+        return all_kinds()  # a spec with errors
+    found = {(section, getattr(spec, section).kind) for section in _OF_KINDS}
     swept = [*spec.sweep.grid.items(), *spec.sweep.zip.items()]
-    values = [value for path, axis in swept if isinstance(axis, list) for value in ((path, v) for v in axis)]
+    values = [(path, value) for path, axis in swept if isinstance(axis, list) for value in axis]
     values += [item for case in spec.sweep.cases for item in case.items()]
-    kinds = {value for path, value in values if path == "data.kind"}
-    kinds |= {value["kind"] for path, value in values if path == "data" and isinstance(value, dict)}
-    return frozenset({spec.data.kind, *kinds})
+    for path, value in values:
+        section, _, rest = path.partition(".")
+        if section in _OF_KINDS and (rest == "kind" or (isinstance(value, dict) and not rest)):
+            found.add((section, value["kind"] if isinstance(value, dict) else value))
+    return frozenset(found)
 
 
-def all_data_kinds() -> frozenset[str]:
-    """Every kind of data."""
-    members = models(CellConfig.model_fields["data"].annotation)
-    return frozenset(k for m in members for k in literals(m.model_fields["kind"].annotation))
+def all_kinds() -> Kinds:
+    """Every kind of data and of autoencoder."""
+    members = [(s, m) for s in _OF_KINDS for m in models(CellConfig.model_fields[s].annotation)]
+    return frozenset((s, k) for s, m in members for k in literals(m.model_fields["kind"].annotation))
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from .base import Strict
-from .columns import Column
+from .columns import Column, ColumnType
 
 
 class Measured(Strict):
@@ -117,6 +117,124 @@ class LargerDictionaries(Measured):
     )
 
 
+class Agreement(Measured):
+    """Agreement with the next larger dictionary of cells that differ in nothing but size, one to one."""
+
+    columns: ClassVar[dict[str, tuple[Column, ...]]] = {
+        "cells": (
+            Column(
+                "mcs_assigned",
+                "float64",
+                "cosine",
+                "Mean cosine of latents with their partners in the next larger dictionary, assigned one to one.",
+            ),
+            Column("agreeing", "int64", "latents", "Latents whose partner's cosine exceeds the threshold."),
+            Column("agreeing_share", "float64", "fraction", "Their share of the dictionary."),
+            Column(
+                "agreeing_nearest",
+                "int64",
+                "latents",
+                "Latents whose highest cosine with the next larger dictionary exceeds the threshold; several may "
+                "share one there.",
+            ),
+            Column("mmcs_next", "float64", "cosine", "MMCS with the next larger dictionary."),
+            Column(
+                "mmcs_next_two",
+                "float64",
+                "cosine",
+                "Mean of the MMCS with the next two larger dictionaries, or with the one if there is no other.",
+            ),
+        ),
+        "latents": (
+            Column(
+                "partner_cosine",
+                "float32",
+                "cosine",
+                "Cosine with its partner in the next larger dictionary, assigned one to one.",
+            ),
+            Column("nearest_cosine", "float32", "cosine", "Highest cosine with a latent of that dictionary."),
+        ),
+    }
+    kind: Literal["agreement"] = Field(description="One-to-one agreement with the next larger dictionary.")
+    threshold: float = Field(0.9, ge=0, lt=1, description="Cosine above which two latents agree.")
+
+
+class CosineHistogram(Measured):
+    """Distribution of the best cosines with the next larger dictionary: a row for each cell and bin."""
+
+    columns: ClassVar[dict[str, tuple[Column, ...]]] = {
+        "cosine_histogram": (
+            Column("other_cell", "string", "id", "The next larger dictionary's cell."),
+            Column("bin_low", "float64", "cosine", "Lower edge of the bin."),
+            Column("bin_high", "float64", "cosine", "Upper edge of the bin."),
+            Column("latents", "int64", "latents", "Latents whose highest cosine there lies in the bin."),
+        ),
+    }
+    kind: Literal["cosine_histogram"] = Field(
+        description="Histogram of highest cosines with the next larger dictionary."
+    )
+    bins: int = Field(20, ge=1, le=1000, description="Bins on [0, 1].")
+
+
+class AliveLatents(Measured):
+    """Latents that fire more than a few times on a sample (Cunningham et al. 2023)."""
+
+    columns: ClassVar[dict[str, tuple[Column, ...]]] = {
+        "cells": (
+            Column("alive_latents", "int64", "latents", "Latents that fire often enough on the sample."),
+            Column("alive_share", "float64", "fraction", "Their share of the dictionary."),
+        ),
+    }
+    kind: Literal["alive_latents"] = Field(description="Latents that fire more than a few times.")
+    batches: int = Field(40, ge=1, description="Held-out batches: the sample.")
+    more_than: int = Field(10, ge=0, description="A latent is alive if it fires on more samples than this.")
+
+
+_LATENTS_AND_MEANS: tuple[tuple[str, ColumnType, str], ...] = (
+    ("cells", "float64", "Mean over latents: "),
+    ("latents", "float32", ""),
+)
+
+
+class NeuronBasis(Measured):
+    """Dictionary elements in the basis of the input's dimensions, and moments of their codes."""
+
+    columns: ClassVar[dict[str, tuple[Column, ...]]] = {
+        table: (
+            Column(
+                "neuron_entropy", kind, "nat", f"{of}-Σ|f_j| ln|f_j| of the dictionary element at length 1."
+            ),
+            Column(
+                "effective_neurons",
+                kind,
+                "neurons",
+                f"{of}1/Σ(|f_j|/Σ|f|)², the effective number of the input's dimensions in the element.",
+            ),
+            Column("skew", kind, "1", f"{of}Third standardised moment of its codes on held-out data."),
+            Column(
+                "kurtosis",
+                kind,
+                "1",
+                f"{of}Fourth standardised moment of its codes on held-out data (3 if normal).",
+            ),
+        )
+        for table, kind, of in _LATENTS_AND_MEANS
+    }
+    kind: Literal["neuron_basis"] = Field(
+        description="Entropy, effective number of neurons, skew and kurtosis of each latent."
+    )
+    batches: int = Field(40, ge=1, description="Held-out batches for skew and kurtosis.")
+
+
 Measure = Annotated[
-    Recovery | Losses | DeadLatents | Latents | LargerDictionaries, Field(discriminator="kind")
+    Recovery
+    | Losses
+    | DeadLatents
+    | Latents
+    | LargerDictionaries
+    | Agreement
+    | CosineHistogram
+    | AliveLatents
+    | NeuronBasis,
+    Field(discriminator="kind"),
 ]
