@@ -1,0 +1,135 @@
+"""The Hugging Face hub: revisions as commits, errors in words that say what to do, no chatter on the terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from saespec.errors import CallError, SaespecError, StageError
+
+Kind = Literal["model", "dataset"]
+
+
+def local_folder(name: str, root: Path) -> Path | None:
+    """The folder that a name means, relative to the root; None if it is a hub id.
+
+    A name is a folder if it starts with `.`, `/` or `~`. Raises CallError if there is no such folder.
+    """
+    if not name.startswith((".", "/", "~")):
+        return None
+    folder = root / Path(name).expanduser()
+    if not folder.is_dir():
+        raise CallError(f"{name}: there is no such folder under {root}")
+    return folder
+
+
+def commit(kind: Kind, name: str, revision: str | None) -> str:
+    """The commit, 40 hex digits, that a branch, tag or commit of a hub id means now.
+
+    Without a connection it is what the revision meant when it was last asked for. Raises CallError if the
+    revision is missing or unknown, StageError if the hub cannot be reached.
+    """
+    if not revision:
+        raise CallError(
+            f"{name} is a hub id and needs a revision: name a commit, such as the newest one on its page; "
+            f"a folder's name starts with ./"
+        )
+    import huggingface_hub
+
+    with asking(kind, name, revision):
+        return str(huggingface_hub.HfApi().resolve_revision(name, repo_type=kind, revision=revision).resolved)
+
+
+@contextlib.contextmanager
+def asking(kind: Kind, name: str, revision: str = "") -> Iterator[None]:
+    """Turn errors about a hub id or a local folder into CallError and StageError, and keep its libraries quiet."""
+    with quiet():
+        try:
+            yield
+        except SaespecError:
+            raise
+        except Exception as error:
+            raise _translated(error, kind, name, revision) from error
+
+
+def _translated(error: BaseException, kind: Kind, name: str, revision: str) -> Exception:
+    import httpx2
+    from huggingface_hub import constants, errors
+
+    what = "data set" if kind == "dataset" else "model"
+    page = f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{name}"
+    chain = list(_causes(error))
+
+    def any_of(*kinds: type[BaseException]) -> BaseException | None:
+        return next((e for e in chain if isinstance(e, kinds)), None)
+
+    if any_of(errors.GatedRepoError):
+        return CallError(f"{name} is gated: accept its terms on {page}, then log in with `hf auth login`")
+    if any_of(errors.RevisionNotFoundError):
+        return CallError(f"{name} has no revision {revision}: {page}/commits/main lists its commits")
+    if any_of(errors.RepositoryNotFoundError):
+        return CallError(
+            f"the hub has no {what} {name}, or it is private: check the name; log in with `hf auth login` "
+            f"if it is yours"
+        )
+    if any_of(errors.OfflineModeIsEnabled):
+        return StageError(
+            f"the {what} {name} was not downloaded before, and HF_HUB_OFFLINE is set: unset it and run the "
+            f"same command again"
+        )
+    unreachable = any_of(httpx2.TransportError, ConnectionError, TimeoutError, errors.RevisionResolutionError)
+    if unreachable:
+        return StageError(
+            f"cannot reach the hub at {constants.ENDPOINT} for the {what} {name} ({_first_line(unreachable)}): "
+            f"run the same command again once it answers"
+        )
+    refused = any_of(errors.HfHubHTTPError)
+    if refused:
+        return StageError(f"the hub refused the {what} {name}: {_first_line(refused)}")
+    full = next((e for e in chain if isinstance(e, OSError) and e.errno == 28), None)
+    if full:
+        return StageError(f"the disk is full: cannot store the {what} {name} in {constants.HF_HOME}")
+    if isinstance(error, (OSError, ValueError, KeyError, ImportError, RuntimeError)):
+        return CallError(f"cannot load the {what} {name}: {_first_line(error)}")
+    return error if isinstance(error, Exception) else RuntimeError(str(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it was raised from or while handling."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _first_line(error: BaseException) -> str:
+    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return text[:300] or type(error).__name__
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without progress bars, advice and warnings of the hub's libraries: saespec reports by itself."""
+    import huggingface_hub.utils
+
+    hub: Any = huggingface_hub.utils
+    loggers = [logging.getLogger(n) for n in ("transformers", "datasets", "huggingface_hub", "accelerate")]
+    levels = [logger.level for logger in loggers]
+    bars = hub.are_progress_bars_disabled()
+    hub.disable_progress_bars()
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"(transformers|datasets|huggingface_hub|accelerate)\b")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        if not bars:
+            hub.enable_progress_bars()
