@@ -25,6 +25,7 @@ def cell(
     input_noise: float = 0.0,
     curve_points: int = 4,
     precision: str = "float32",
+    products: str = "dense",
     **data: Any,
 ) -> Cell:
     """A cell on toy data; keyword arguments that are not named go to the data section."""
@@ -44,6 +45,7 @@ def cell(
                 "input_noise": input_noise,
                 "curve_points": curve_points,
                 "precision": precision,
+                "products": products,
             },
             "seed": seed,
         }

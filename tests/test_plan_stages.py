@@ -123,6 +123,13 @@ def test_other_curves_make_another_group(tmp_path: Path) -> None:
     assert [group.name for group in plan.groups] == ["relu-d8-n8-b4-s10-c5", "relu-d8-n8-b4-s10"]
 
 
+def test_other_precision_and_products_make_other_groups(tmp_path: Path) -> None:
+    axes = "train.precision: [float32, bfloat16]\n    train.products: [dense, sparse]"
+    plan = planned(make(tmp_path, text=SPEC.replace("sae.latents: [8, 16]", axes)), tmp_path)
+    ends = {group.name.removeprefix("relu-d8-n8-b4-s10") for group in plan.groups}
+    assert ends == {"", "-sparse", "-bfloat16", "-bfloat16-sparse"}
+
+
 def test_a_spec_path_with_a_space_is_quoted(tmp_path: Path) -> None:
     path = make(tmp_path).rename(tmp_path / "specs/a tiny.yaml")
     assert '"specs/a tiny.yaml"' in planned(path, tmp_path).stages[0].command

@@ -22,15 +22,16 @@ def group_name(config: CellConfig) -> str:
     """Return the name of the group that a cell belongs to, such as `relu-d64-n128-b256-s5000`.
 
     It says everything that cells of one group share: architecture, input dimensions, dictionary size,
-    batch, steps, and the number of curve points and the precision where they are not the default. It
+    batch, steps, and the number of curve points precision and kind of products where they are not the default. It
     depends on nothing but the cell, so a stage keeps its name when the sweep changes.
     """
     train = config.train
     name = f"{config.sae.kind}-d{config.data.dim}-n{config.sae.latents}-b{train.batch}-s{train.steps}"
     if train.curve_points != _default("curve_points"):
         name += f"-c{train.curve_points}"
-    if train.precision != _default("precision"):
-        name += f"-{train.precision}"
+    for field in ("precision", "products"):
+        if getattr(train, field) != _default(field):
+            name += f"-{getattr(train, field)}"
     return name
 
 

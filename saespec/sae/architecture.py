@@ -26,6 +26,9 @@ Params = dict[str, Tensor]
 class Gradients(Protocol):
     """The gradients of a stack's losses, by hand."""
 
+    choice: dict[str, Tensor]
+    """What it remembers from step to step, cells first; part of a snapshot."""
+
     def __call__(self, params: Params, grads: Params, x_NBD: Tensor, target_NBD: Tensor) -> None:
         """Write the gradient of each cell's loss at prepared parameters into `grads`."""
         ...

@@ -6,7 +6,8 @@
 s_r is 1/D or 1 (`reconstruction: mean | sum`), s_c is α/L or α (`per: latents | sample`). The dictionary is
 rescaled to unit length before each forward pass; the gradient is not projected, as in the public replication.
 
-The gradient of that loss is in `relu_float32.py` and, with products of bfloat16, in `relu_bfloat16.py`.
+The gradient of that loss is in `relu_float32.py`; with products of bfloat16 in `relu_bfloat16.py`, and with
+products that leave out zeros in `relu_sparse.py`.
 
 Legend: N cells of a stack, B samples, D dimensions, L latents. All tensors float32.
 """
@@ -22,17 +23,12 @@ from torch import Tensor
 
 from saespec.spec.spec import CellConfig
 
-from . import relu_bfloat16, relu_float32
+from . import relu_bfloat16, relu_float32, relu_sparse
 from .memory import aligned
 
 Params = dict[str, Tensor]
 
-Gradients = relu_float32.Gradients | relu_bfloat16.Gradients
-GRADIENTS: dict[str, type[Gradients]] = {
-    "float32": relu_float32.Gradients,
-    "bfloat16": relu_bfloat16.Gradients,
-}
-"""The gradient at each precision of its products."""
+Gradients = relu_float32.Gradients | relu_bfloat16.Gradients | relu_sparse.Gradients
 
 
 def shapes(config: CellConfig) -> dict[str, tuple[int, ...]]:
@@ -82,5 +78,13 @@ def dictionary(params: Params) -> Tensor:
 
 
 def gradients(configs: list[CellConfig], device: torch.device) -> Gradients:
-    """What computes the gradients of these cells, which share one precision."""
-    return GRADIENTS[configs[0].train.precision](configs, device)
+    """What computes the gradients of these cells, which share precision and kind of products."""
+    train = configs[0].train
+    dense: relu_float32.Gradients | relu_bfloat16.Gradients
+    if train.precision == "bfloat16":
+        dense = relu_bfloat16.Gradients(configs, device)
+    else:
+        dense = relu_float32.Gradients(configs, device)
+    if train.products == "sparse" and device.type == "cpu":
+        return relu_sparse.Gradients(configs, device, dense)
+    return dense

@@ -4,7 +4,7 @@ Weights and optimiser stay float32. A product's operands are rounded to bfloat16
 are float32 inside the processor's instructions, and its result is rounded again; the error, a difference of
 numbers that are nearly equal once a cell is trained, is taken in float32.
 
-Legend: N cells of a stack, B samples, D dimensions, L latents. Names ending in `_b` are bfloat16.
+Legend: N cells of a stack, B samples, D dimensions, L latents. Names ending in `_b`, and codes, are bfloat16.
 """
 
 from __future__ import annotations
@@ -28,35 +28,53 @@ class Gradients:
         def half(*shape: int) -> Tensor:
             return aligned(N, *shape, device=device, dtype=torch.bfloat16)
 
+        self.choice: dict[str, Tensor] = {}
         self.error_gradient_N11 = error_gradient(configs, device)
         self.code_gradient_N11_b = code_gradient(configs, device).bfloat16()
         self.error_NBD = aligned(N, B, D, device=device)
         self.error_NBD_b, self.x_NBD_b = half(B, D), half(B, D)
-        self.codes_NBL_b, self.codes_grad_NBL_b = half(B, L), half(B, L)
+        self.codes_NBL, self.codes_grad_NBL_b = half(B, L), half(B, L)
         self.encoder_NLD_b, self.decoder_NLD_b, self.weight_grad_NLD_b = half(L, D), half(L, D), half(L, D)
         self.bias_N1L_b = half(1, L)
+        self._input_b = self.x_NBD_b
 
     def __call__(
         self, params: dict[str, Tensor], grads: dict[str, Tensor], x_NBD: Tensor, target_NBD: Tensor
     ) -> None:
         """Write the gradients of each cell's loss into `grads`; `params` are prepared."""
-        codes_b, codes_grad_b, error_NBD = self.codes_NBL_b, self.codes_grad_NBL_b, self.error_NBD
-        encoder_b = self.encoder_NLD_b.copy_(params["encoder"])
-        decoder_b = self.decoder_NLD_b.copy_(params["decoder"])
-        bias_b = self.bias_N1L_b.copy_(params["bias"].unsqueeze(1))
-        x_b = self._rounded(x_NBD)
-        torch.baddbmm(bias_b, x_b, encoder_b.transpose(1, 2), out=codes_b).relu_()
-        torch.bmm(codes_b, decoder_b, out=self.error_NBD_b)
-        error_NBD.copy_(self.error_NBD_b).sub_(target_NBD).mul_(self.error_gradient_N11)
-        error_b = self.error_NBD_b.copy_(error_NBD)
-        torch.baddbmm(self.code_gradient_N11_b, error_b, decoder_b.transpose(1, 2), out=codes_grad_b)
-        torch.ops.aten.threshold_backward.grad_input(codes_grad_b, codes_b, 0, grad_input=codes_grad_b)
-        grads["decoder"].copy_(torch.bmm(codes_b.transpose(1, 2), error_b, out=self.weight_grad_NLD_b))
-        grads["encoder"].copy_(torch.bmm(codes_grad_b.transpose(1, 2), x_b, out=self.weight_grad_NLD_b))
-        grads["bias"].copy_(codes_grad_b.sum(dim=1))
+        self.encode(params, x_NBD)
+        self.differentiate(params, grads, x_NBD, target_NBD, slice(None))
 
-    def _rounded(self, x_NBD: Tensor) -> Tensor:
+    def encode(self, params: dict[str, Tensor], x_NBD: Tensor) -> None:
+        """Compute every cell's codes."""
+        encoder_b = self.encoder_NLD_b.copy_(params["encoder"])
+        bias_b = self.bias_N1L_b.copy_(params["bias"].unsqueeze(1))
         if x_NBD.stride(0):
-            return self.x_NBD_b.copy_(x_NBD)
-        self.x_NBD_b[0].copy_(x_NBD[0])  # all cells have the same batch
-        return self.x_NBD_b[:1].expand(x_NBD.shape)
+            self._input_b = self.x_NBD_b.copy_(x_NBD)
+        else:  # all cells have the same batch
+            self.x_NBD_b[0].copy_(x_NBD[0])
+            self._input_b = self.x_NBD_b[:1].expand(x_NBD.shape)
+        torch.baddbmm(bias_b, self._input_b, encoder_b.transpose(1, 2), out=self.codes_NBL).relu_()
+
+    def differentiate(
+        self,
+        params: dict[str, Tensor],
+        grads: dict[str, Tensor],
+        x_NBD: Tensor,
+        target_NBD: Tensor,
+        rows: slice,
+    ) -> None:
+        """Write the gradients of some neighbouring cells, given all cells' codes of the input `x_NBD`."""
+        codes_b, codes_grad_b, x_b = self.codes_NBL[rows], self.codes_grad_NBL_b[rows], self._input_b[rows]
+        error_NBD, error_b, weight_grad_b = (
+            t[rows] for t in (self.error_NBD, self.error_NBD_b, self.weight_grad_NLD_b)
+        )
+        decoder_b = self.decoder_NLD_b[rows].copy_(params["decoder"][rows])
+        torch.bmm(codes_b, decoder_b, out=error_b)
+        error_NBD.copy_(error_b).sub_(target_NBD[rows]).mul_(self.error_gradient_N11[rows])
+        error_b.copy_(error_NBD)
+        torch.baddbmm(self.code_gradient_N11_b[rows], error_b, decoder_b.transpose(1, 2), out=codes_grad_b)
+        torch.ops.aten.threshold_backward.grad_input(codes_grad_b, codes_b, 0, grad_input=codes_grad_b)
+        grads["decoder"][rows].copy_(torch.bmm(codes_b.transpose(1, 2), error_b, out=weight_grad_b))
+        grads["encoder"][rows].copy_(torch.bmm(codes_grad_b.transpose(1, 2), x_b, out=weight_grad_b))
+        grads["bias"][rows].copy_(codes_grad_b.sum(dim=1))

@@ -23,6 +23,7 @@ class Gradients:
     def __init__(self, configs: list[CellConfig], device: torch.device) -> None:
         N, B = len(configs), configs[0].train.batch
         L, D = configs[0].sae.latents, configs[0].data.dim
+        self.choice: dict[str, Tensor] = {}
         self.error_gradient_N11 = error_gradient(configs, device)
         self.code_gradient_N11 = code_gradient(configs, device)
         self.codes_NBL = aligned(N, B, L, device=device)
@@ -33,13 +34,30 @@ class Gradients:
         self, params: dict[str, Tensor], grads: dict[str, Tensor], x_NBD: Tensor, target_NBD: Tensor
     ) -> None:
         """Write the gradients of each cell's loss into `grads`; `params` are prepared."""
-        encoder, decoder, bias_N1L = params["encoder"], params["decoder"], params["bias"].unsqueeze(1)
-        codes_NBL, codes_grad_NBL, error_NBD = self.codes_NBL, self.codes_grad_NBL, self.error_NBD
-        torch.baddbmm(bias_N1L, x_NBD, encoder.transpose(1, 2), out=codes_NBL).relu_()
+        self.encode(params, x_NBD)
+        self.differentiate(params, grads, x_NBD, target_NBD, slice(None))
+
+    def encode(self, params: dict[str, Tensor], x_NBD: Tensor) -> None:
+        """Compute every cell's codes."""
+        bias_N1L, encoder = params["bias"].unsqueeze(1), params["encoder"]
+        torch.baddbmm(bias_N1L, x_NBD, encoder.transpose(1, 2), out=self.codes_NBL).relu_()
+
+    def differentiate(
+        self,
+        params: dict[str, Tensor],
+        grads: dict[str, Tensor],
+        x_NBD: Tensor,
+        target_NBD: Tensor,
+        rows: slice,
+    ) -> None:
+        """Write the gradients of some neighbouring cells, given all cells' codes."""
+        decoder, x_NBD, target_NBD = params["decoder"][rows], x_NBD[rows], target_NBD[rows]
+        codes_NBL, codes_grad_NBL = self.codes_NBL[rows], self.codes_grad_NBL[rows]
+        error_NBD, penalty_N11 = self.error_NBD[rows], self.code_gradient_N11[rows]
         torch.baddbmm(target_NBD, codes_NBL, decoder, beta=-1, out=error_NBD)
-        error_NBD.mul_(self.error_gradient_N11)
-        torch.baddbmm(self.code_gradient_N11, error_NBD, decoder.transpose(1, 2), out=codes_grad_NBL)
+        error_NBD.mul_(self.error_gradient_N11[rows])
+        torch.baddbmm(penalty_N11, error_NBD, decoder.transpose(1, 2), out=codes_grad_NBL)
         torch.ops.aten.threshold_backward.grad_input(codes_grad_NBL, codes_NBL, 0, grad_input=codes_grad_NBL)
-        torch.bmm(codes_NBL.transpose(1, 2), error_NBD, out=grads["decoder"])
-        torch.bmm(codes_grad_NBL.transpose(1, 2), x_NBD, out=grads["encoder"])
-        torch.sum(codes_grad_NBL, dim=1, out=grads["bias"])
+        torch.bmm(codes_NBL.transpose(1, 2), error_NBD, out=grads["decoder"][rows])
+        torch.bmm(codes_grad_NBL.transpose(1, 2), x_NBD, out=grads["encoder"][rows])
+        torch.sum(codes_grad_NBL, dim=1, out=grads["bias"][rows])

@@ -40,6 +40,7 @@ class Stack:
         self.params = self._views(theta)
         self.grads = self._views(grads)
         self.gradients = self.architecture.gradients(configs, device)
+        self.state["choice"] = self.gradients.choice
         self.updates = torch.zeros((), device=device)
         # Rows are sorted by optimiser, so that each distinct one updates one slice.
         self._optimizers: list[tuple[Adam, list[list[Tensor]]]] = []
@@ -88,9 +89,10 @@ class Stack:
         }
 
 
-def sort_key(cell: Cell) -> tuple[str, str]:
-    """Order of cells in a stack: equal optimisers side by side."""
-    return canonical_json(cell.config.train.optimizer.model_dump(mode="json")), cell.id
+def sort_key(cell: Cell) -> tuple[str, float, str]:
+    """Order of cells in a stack: equal optimisers side by side, and among them similarly sparse cells."""
+    optimizer = canonical_json(cell.config.train.optimizer.model_dump(mode="json"))
+    return optimizer, cell.config.loss.sparsity.coefficient, cell.id
 
 
 def with_idle(cells: tuple[Cell, ...], device: torch.device) -> tuple[Cell, ...]:

@@ -41,3 +41,10 @@ class Train(Strict):
             "measures stay float32."
         ),
     )
+    products: Annotated[Literal["dense", "sparse"], Stored("products"), Added()] = Field(
+        "dense",
+        description=(
+            "sparse: once few of a cell's latents are active, a CPU multiplies only those (in float32, but for the "
+            "encoder); sums are then taken in another order."
+        ),
+    )
