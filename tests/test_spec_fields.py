@@ -62,6 +62,7 @@ EXAMPLES: dict[str, dict[str, dict[str, Any]]] = {
     "data.corpus": CORPUS,
     "data.model": MODEL,
     "data.model.tokenizer": TOKENIZER,
+    "sae": {kind: {"kind": kind, "latents": 64} for kind in ("pca", "ica", "random", "neuron_basis")},
 }
 """Whole sections, for members of unions that a kind alone does not make."""
 
@@ -144,7 +145,7 @@ LEAVES = [f for fields in cell_fields().values() for f in fields if f.is_leaf]
 @pytest.mark.parametrize("field", LEAVES, ids=lambda f: f"{f.owner.__name__}.{f.path}")
 def test_every_field_of_a_cell_changes_its_identity_or_is_refused(spec: Spec, field: Field) -> None:
     changed = refused = 0
-    base = base_config(spec) | {"train": spec.train.model_dump(mode="json")}
+    base = base_config(spec) | {"train": {**spec.train.model_dump(mode="json"), "steps": 500}}
     for before in with_parents(base, field):
         old = apply(before, {})
         for value in valid(field):

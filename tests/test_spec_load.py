@@ -50,7 +50,7 @@ def test_a_good_spec(tmp_path: Path) -> None:
         ("seed: 0\n\n", "seed: 0\nlr: 1\n\n", 26, 1, "lr", "did you mean train.optimizer.lr or"),
         ("seed: 0\n\n", "seed: 0\nrange: 1\n\n", 26, 1, "range", "is not a known key"),
         ("seed: 0\n\n", "seed: 0\nseed: 1\n\n", 26, 1, "seed", "given twice"),
-        ("kind: relu", "kind: relv", 15, 9, "sae.kind", "must be relu"),
+        ("kind: relu", "kind: relv", 15, 9, "sae.kind", "did you mean relu?"),
         ("n: random", "n: randon", 12, 16, "data.correlation", "one of none, random"),
         ("n: random", "n: randon", 12, 16, "data.correlation", "did you mean random?"),
         (

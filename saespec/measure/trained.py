@@ -18,8 +18,8 @@ from saespec.data.source import HELD_OUT, Source
 from saespec.errors import DamagedFileError
 from saespec.plan.model import Cell
 from saespec.sae import checkpoint
-from saespec.sae.architecture import architecture
 from saespec.sae.batches import Batches
+from saespec.sae.coder import coder
 from saespec.sae.memory import stacked
 from saespec.sae.stack import split
 
@@ -51,7 +51,7 @@ class Trained:
         self.trained_on = {header["device"] for _, header in read}
         """Kinds of device that the cells were trained on."""
         self.curves = [tensors.pop("curve") for tensors in loaded]
-        self.architecture = architecture(cells[0].config)
+        self.coder = coder(cells[0].config)
         self.params = {name: stacked([t[name] for t in loaded], device) for name in loaded[0]}
         self.batches = Batches([cell.config for cell in cells], device)
         self._activity: dict[int, Activity] = {}
@@ -64,13 +64,13 @@ class Trained:
     @cached_property
     def dictionary_NLD(self) -> Tensor:
         """Unit-norm dictionary elements."""
-        return self.architecture.dictionary(self.params)
+        return self.coder.dictionary(self.params)
 
     def codes(self, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Codes [N, B, L] and targets [N, B, D] of so many held-out batches."""
         for t in range(batches):
             x_NBD, target_NBD = self.batches.batch(HELD_OUT, t)
-            yield self.architecture.encode(self.params, x_NBD), target_NBD
+            yield self.coder.encode(self.params, x_NBD), target_NBD
 
     def activity(self, batches: int) -> Activity:
         """Losses, firing counts and variance over so many held-out batches."""
@@ -84,7 +84,7 @@ class Trained:
         fired_NL, codes_NL = (torch.zeros(N, L, dtype=torch.float64) for _ in range(2))
         mean_ND = torch.zeros(N, D, dtype=torch.float64)
         for codes_NBL, target_NBD in self.codes(batches):
-            error_NBD = self.architecture.decode(self.params, codes_NBL) - target_NBD
+            error_NBD = self.coder.decode(self.params, codes_NBL) - target_NBD
             squared_error_N += _sum(error_NBD.square(), (1, 2))
             codes_NL += _sum(codes_NBL, (1,))
             sizes_NBL = codes_NBL.abs_()  # those of PCA and ICA have a sign

@@ -19,6 +19,7 @@ from saespec.data.source import HELD_OUT, TRAIN
 from saespec.errors import DamagedFileError
 from saespec.plan.identity import described
 from saespec.plan.model import Cell
+from saespec.spec.spec import CellConfig
 
 from . import checkpoint
 from .batches import Batches
@@ -146,15 +147,9 @@ class Run:
         rows = []
         for n, cell in enumerate(self.stack.rows):
             # One cell at a time: a sum over the whole stack could be ordered by its width.
-            batch = len(error_NBD[n])
-            squared_error = error_NBD[n].double().square().sum().item() / batch
-            reconstruction = squared_error * reconstruction_scale(cell.config)
-            l1 = codes_NBL[n].sum(dtype=torch.float64).item() / batch * l1_scale(cell.config)
-            l0 = (codes_NBL[n] > 0).sum().item() / batch
             truth_GD = self.batches.sources[self.batches.source_of_cell[n]].truth_GD
-            loss = reconstruction + cell.config.loss.sparsity.coefficient * l1
             found = float("nan") if truth_GD is None else mmcs(truth_GD, dictionary_NLD[n])
-            rows.append([self.step, loss, reconstruction, l1, l0, found])
+            rows.append([self.step, *curve_losses(cell.config, codes_NBL[n], error_NBD[n]), found])
         self.curves.append(torch.tensor(rows, dtype=torch.float64))
         return max(row[-1] for row in rows)
 
@@ -194,6 +189,17 @@ class Run:
                 "device": self.stack.device.type,
             }
             checkpoint.write(store.cell(cell.id), {**tensors, "curve": curves_NRC[n]}, header)
+
+
+def curve_losses(config: CellConfig, codes_BL: Tensor, error_BD: Tensor) -> tuple[float, float, float, float]:
+    """Loss, its reconstruction and L1 parts, and L0 of one cell on a batch."""
+    batch = len(error_BD)
+    squared_error = error_BD.double().square().sum().item() / batch
+    reconstruction = squared_error * reconstruction_scale(config)
+    sizes_BL = codes_BL.abs()  # those of PCA and ICA have a sign
+    l1 = sizes_BL.sum(dtype=torch.float64).item() / batch * l1_scale(config)
+    l0 = (sizes_BL > 0).sum().item() / batch
+    return reconstruction + config.loss.sparsity.coefficient * l1, reconstruction, l1, l0
 
 
 def curve_points(steps: int, points: int) -> frozenset[int]:

@@ -11,16 +11,18 @@ from .base import Conflict, Consistent, Strict, exactly
 from .columns import Stored
 from .measures import Measure
 from .report import Claim, Figure
-from .sae import Loss, ReluSAE
+from .sae import SAE, Baseline, IcaSAE, Loss, NeuronBasisSAE, PcaSAE
 from .toy import ToyData
 from .train import Train
 from .transformer import TransformerData
 
 Data = Annotated[ToyData | TransformerData, Field(discriminator="kind")]
-SAE = ReluSAE
+
+ICA_NUMBERS = 2**25
+"""FastICA holds all its vectors in memory, several times over: at most so many numbers."""
 
 
-class CellConfig(Strict):
+class CellConfig(Consistent):
     """Everything that one cell's numbers depend on: one point of a sweep, resolved."""
 
     data: Data = Field(description="Where activation vectors come from.")
@@ -30,6 +32,34 @@ class CellConfig(Strict):
     seed: Annotated[int, Stored("seed")] = Field(
         ge=0, lt=2**63, description="Seed of truth, data and initial weights."
     )
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from _unfit(self)
+
+
+def _unfit(cell: CellConfig | Spec) -> Iterator[Conflict]:
+    """What a baseline does not go with; fields may be absent."""
+    sae, data, train = (getattr(cell, name, None) for name in ("sae", "data", "train"))
+    if not isinstance(sae, Baseline):
+        return
+    if data and isinstance(sae, PcaSAE | IcaSAE) and sae.latents > data.dim:
+        message = f"{sae.kind} finds at most as many components as there are dimensions ({data.dim})"
+        yield Conflict("sae.latents", f"{message}, not {sae.latents}")
+    if train and isinstance(sae, PcaSAE | IcaSAE) and train.steps * train.batch < sae.latents:
+        message = f"{sae.latents} components need at least as many vectors, not {train.steps} × {train.batch}"
+        yield Conflict("train.steps", message)
+    if data and isinstance(sae, NeuronBasisSAE) and sae.latents != data.dim:
+        message = f"must be the number of dimensions ({data.dim}) with kind: neuron_basis, not {sae.latents}"
+        yield Conflict("sae.latents", message, f"write latents: {data.dim}")
+    if train and train.precision != "float32":
+        yield Conflict("train.precision", f"kind: {sae.kind} is fitted in double precision", "remove it")
+    if data and train and isinstance(sae, IcaSAE):
+        most = ICA_NUMBERS // (train.batch * data.dim)
+        if train.steps > most:
+            message = (
+                f"ica holds all vectors in memory: at most {most} steps of {train.batch} × {data.dim} numbers"
+            )
+            yield Conflict("train.steps", f"{message}, not {train.steps}")
 
 
 class Range(Strict):
@@ -141,6 +171,7 @@ class Spec(Consistent):
     claims: dict[Name, Claim] = Field(default_factory=dict, description="Claims by name.")
 
     def conflicts(self) -> Iterator[Conflict]:
+        yield from _unfit(self)
         if self.name in RESERVED:
             yield Conflict("name", f"{self.name} is a name that the database keeps for itself")
         first: dict[str, int] = {}

@@ -43,7 +43,9 @@ def train(
     # but verifying their checksums does.
     import torch
 
+    from saespec.sae.baselines import BASELINES
     from saespec.sae.checkpoint import Store
+    from saespec.sae.fit import fit as fit_cells
     from saespec.sae.train import train as train_cells
 
     from .device import device
@@ -70,7 +72,8 @@ def train(
             }
             runs.append(plan_path.parent, [{"cell": cell.id, **constant} for cell in stack.cells])
 
-        train_cells(missing, store, chosen, report, finished, stop)
+        fitted = group.cells[0].config.sae.kind in BASELINES
+        (fit_cells if fitted else train_cells)(missing, store, chosen, report, finished, stop)
     folder = plan_path.parent / "cells" / group_name
     lay_out([store.cell(cell.id) for cell in group.cells], folder)
 

@@ -1,0 +1,94 @@
+"""Fitting baselines: what training is for autoencoders.
+
+Legend: B samples, D dimensions, L latents.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from saespec.data.source import HELD_OUT, TRAIN
+from saespec.data.streams import Streams
+from saespec.plan.identity import canonical_json, described
+from saespec.plan.model import Cell
+
+from . import checkpoint
+from .baselines import BASELINES
+from .batches import Batches
+from .cosine import mmcs
+from .memory import stacked
+from .train import REPORT_SECONDS, Finished, Interrupted, Progress, curve_losses
+
+
+def fit(
+    cells: Sequence[Cell],
+    store: checkpoint.Store,
+    device: torch.device,
+    report: Callable[[Progress], None] = lambda progress: None,
+    finished: Callable[[Finished], None] = lambda stack: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Fit cells of one group that the store lacks, one after the other, and put them there.
+
+    `train` for baselines, with the same arguments and errors. A fit that is interrupted begins anew. The
+    curve of such a cell is one point, after the last of its batches.
+    """
+    for cell in cells:
+        started = time.perf_counter()
+        _fit_one(cell, store, device, report, stop)
+        finished(Finished((cell,), cell.config.train.steps, time.perf_counter() - started))
+
+
+def _fit_one(
+    cell: Cell,
+    store: checkpoint.Store,
+    device: torch.device,
+    report: Callable[[Progress], None],
+    stop: Callable[[], bool],
+) -> None:
+    config, baseline = cell.config, BASELINES[cell.config.sae.kind]
+    batches = Batches([config], device)
+    generator = Streams(_identity(cell), torch.device("cpu")).host("init")
+    # One thread: how libraries share a sum among threads must not show in the numbers.
+    with threadpool_limits(1):
+        fitted = baseline.fit(config, _vectors(cell, batches, report, stop), generator)
+    params = {name: torch.from_numpy(np.ascontiguousarray(value)).float() for name, value in fitted.items()}
+    stack = {name: stacked([value], device) for name, value in params.items()}
+    x_1BD, target_1BD = batches.batch(HELD_OUT, config.train.steps)
+    codes_1BL = baseline.encode(stack, x_1BD)
+    error_1BD = baseline.decode(stack, codes_1BL) - target_1BD
+    truth_GD = batches.sources[0].truth_GD
+    found = float("nan") if truth_GD is None else mmcs(truth_GD, baseline.dictionary(stack)[0])
+    point = [config.train.steps, *curve_losses(config, codes_1BL[0], error_1BD[0]), found]
+    header = {"cell": cell.id, "config": described(config), "device": device.type}
+    curve = torch.tensor([point], dtype=torch.float64)
+    checkpoint.write(store.cell(cell.id), {**params, "curve": curve}, header)
+
+
+def _identity(cell: Cell) -> str:
+    """What random draws of a cell depend on, as the initial weights of an autoencoder do."""
+    config = cell.config
+    return canonical_json({"sae": described(config.sae), "dim": config.data.dim, "seed": config.seed})
+
+
+def _vectors(
+    cell: Cell, batches: Batches, report: Callable[[Progress], None], stop: Callable[[], bool]
+) -> Iterator[NDArray[np.float64]]:
+    """The training inputs of each step, [B, D], float64."""
+    steps = cell.config.train.steps
+    started = said = time.perf_counter()
+    for t in range(steps):
+        if stop():
+            raise Interrupted
+        x_1BD, _ = batches.batch(TRAIN, t)
+        yield x_1BD[0].double().cpu().numpy()
+        now = time.perf_counter()
+        if now - said > REPORT_SECONDS or t + 1 == steps:
+            report(Progress(1, t + 1, steps, (t + 1) / (now - started), float("nan")))
+            said = now
