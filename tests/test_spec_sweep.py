@@ -57,6 +57,20 @@ NAMED = (
 )
 
 
+def test_cells_beside_the_product_come_last_and_start_from_the_spec_itself(tmp_path: Path) -> None:
+    text = "  grid: {seed: [1, 2]}\n  beside:\n    - {name: long, train.steps: 3}\n    - {name: other, seed: 5}\n"
+    loaded = load_text(tmp_path, sweep(text))
+    cells = resolve_cells(loaded)
+    assert [(c.config.seed, c.config.train.steps, c.case) for c in cells] == [
+        (1, 5000, None),
+        (2, 5000, None),
+        (0, 3, "long"),
+        (5, 5000, "other"),
+    ]
+    assert str(loaded.origin("seed", cells[3].swept)).startswith("spec.yaml:")
+    assert loaded.origin("seed", cells[3].swept).line == loaded.origin("train.steps", cells[2].swept).line + 1
+
+
 def test_named_cases(tmp_path: Path) -> None:
     named = load_text(tmp_path, sweep(NAMED + "  grid: {seed: [0, 1]}\n"))
     assert [(point.case, point.swept) for point in named.points] == [
@@ -166,6 +180,11 @@ def test_a_ratio_of_a_default_and_of_a_swept_section(tmp_path: Path) -> None:
         ("  grid: {}", 0, 3, "sweep.grid", "is empty"),
         ("  cases: []", 0, 3, "sweep.cases", "is empty"),
         ("  cases: [{}]", 0, 11, "sweep.cases.0", "sets nothing"),
+        ("  beside: []", 0, 3, "sweep.beside", "is empty"),
+        ("  beside: [{}]", 0, 12, "sweep.beside.0", "sets nothing"),
+        ("  beside: [{name: a}, {seed: 1}]", 0, 23, "sweep.beside.1", "name all cases or none"),
+        ("  grid: {seed: [1]}\n  beside: [{seed: 1}]", 1, 19, "seed", "there twice"),
+        ("  beside: [{sae: {kind: relu, latents: 3}, sae.latents: 4}]", 0, 44, "sweep.beside.0.sae.latents", "inside"),
         ("  cases: [{name: a}, {}]", 0, 22, "sweep.cases.1", "sets nothing"),
         ("  cases: [{name: a}, {seed: 1}]", 0, 22, "sweep.cases.1", "name all cases or none"),
         ("  cases: [{seed: 1}, {name: a}]", 0, 11, "sweep.cases.0", "name all cases or none"),

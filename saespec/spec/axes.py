@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from collections.abc import Mapping as MappingType
 from collections.abc import Sequence as SequenceType
 from dataclasses import dataclass
@@ -54,6 +56,25 @@ class Choice:
 
 Factor: TypeAlias = list[Choice]
 """Alternatives; cells are the product of all factors."""
+
+
+@dataclass(frozen=True)
+class Factors:
+    """What a sweep consists of."""
+
+    product: list[Factor]
+    beside: Factor
+    """Cells that are not part of the product."""
+
+    def choices(self) -> Iterator[tuple[Choice, ...]]:
+        """What makes each cell, in order."""
+        yield from itertools.product(*self.product)
+        for choice in self.beside:
+            yield (choice,)
+
+    def count(self) -> int:
+        """How many cells there are."""
+        return math.prod(len(factor) for factor in self.product) + len(self.beside)
 
 
 def values_of(axis: Range) -> list[float]:
@@ -202,7 +223,7 @@ def takes_whole(fields: SequenceType[Field]) -> bool:
     return int in _types(fields) and _is_number(fields)
 
 
-def factors_of(sweep: Sweep, tree: Mapping) -> tuple[list[Factor], list[Problem]]:
+def factors_of(sweep: Sweep, tree: Mapping) -> tuple[Factors, list[Problem]]:
     """The factors of a sweep, first axis first, and what is wrong with its axes and values."""
     check = _Check(tree)
     factors: list[Factor] = []
@@ -219,20 +240,25 @@ def factors_of(sweep: Sweep, tree: Mapping) -> tuple[list[Factor], list[Problem]
         pairs = zip(*paired.values(), strict=True) if len(lengths) == len(paired) else ()
         factors.append([Choice(settings) for settings in pairs])
     if sweep.cases:
-        factors.append([_case(check, i, case) for i, case in enumerate(sweep.cases)])
-        _case_names(check, sweep.cases)
+        factors.append(_cases(check, "cases", sweep.cases))
+    beside = _cases(check, "beside", sweep.beside)
     _empty(check, tree)
     _overlaps(check, sweep)
-    return factors, check.problems
+    return Factors(factors, beside), check.problems
 
 
 def case_fields(case: MappingType[str, Any]) -> dict[str, Any]:
-    """What an item of `cases` sets: all but its name."""
+    """What an item of `cases` or `beside` sets: all but its name."""
     return {path: value for path, value in case.items() if path not in Case.model_fields}
 
 
-def _case(check: _Check, index: int, case: dict[str, Any]) -> Choice:
-    at = ("sweep", "cases", str(index))
+def _cases(check: _Check, part: str, cases: SequenceType[dict[str, Any]]) -> Factor:
+    made = [_case(check, ("sweep", part, str(i)), case) for i, case in enumerate(cases)]
+    _case_names(check, part, cases)
+    return made
+
+
+def _case(check: _Check, at: Path, case: dict[str, Any]) -> Choice:
     if not case:
         check.complain(at, "sets nothing", "give it a field, or remove it")
     settings = []
@@ -246,25 +272,25 @@ def _case(check: _Check, index: int, case: dict[str, Any]) -> Choice:
     return Choice(tuple(settings), label)
 
 
-def _case_names(check: _Check, cases: SequenceType[dict[str, Any]]) -> None:
+def _case_names(check: _Check, part: str, cases: SequenceType[dict[str, Any]]) -> None:
     """All cases have a name or none has; each is one line and another."""
     field = Field("name", Case, Case.model_fields["name"])
     named = any("name" in case for case in cases)
     first: dict[str, int] = {}
     for i, case in enumerate(cases):
-        at = ("sweep", "cases", str(i))
+        at = ("sweep", part, str(i))
         if "name" in case:
             name, here = case["name"], (*at, "name")
             mark = check.mark(here)
             if check.value(here, (field,), name, mark) and first.setdefault(name, i) != i:
-                message = f"{name} is the name of sweep.cases.{first[name]} too"
+                message = f"{name} is the name of sweep.{part}.{first[name]} too"
                 check.complain(here, message, "give it another", mark)
         elif named and case:
             check.complain(at, "has no name, and other cases have one", "name all cases or none")
 
 
 def _empty(check: _Check, tree: Mapping) -> None:
-    for at in (("sweep",), ("sweep", "grid"), ("sweep", "zip"), ("sweep", "cases")):
+    for at in (("sweep",), ("sweep", "grid"), ("sweep", "zip"), ("sweep", "cases"), ("sweep", "beside")):
         _, node, whole = locate(tree, at)
         if whole and isinstance(node, Mapping | Sequence) and not node.items:
             check.complain(at, "is empty", "give it a value, or remove it")
@@ -276,11 +302,13 @@ def _overlaps(check: _Check, sweep: Sweep) -> None:
     axes += [(("sweep", "zip", path), path) for path in sweep.zip]
     for i, (at, path) in enumerate(axes):
         _clashes(check, at, path, axes[:i])
-    for i, case in enumerate(sweep.cases):
-        at = ("sweep", "cases", str(i))
-        here: list[tuple[Path, str]] = [((*at, path), path) for path in case_fields(case)]
-        for j, (inner, path) in enumerate(here):
-            _clashes(check, inner, path, axes + here[:j])
+    for part, cases, others in (("cases", sweep.cases, axes), ("beside", sweep.beside, [])):
+        for i, case in enumerate(cases):
+            here: list[tuple[Path, str]] = [
+                (("sweep", part, str(i), path), path) for path in case_fields(case)
+            ]
+            for j, (inner, path) in enumerate(here):
+                _clashes(check, inner, path, others + here[:j])
 
 
 def _clashes(check: _Check, at: Path, path: str, others: list[tuple[Path, str]]) -> None:

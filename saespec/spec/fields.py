@@ -193,7 +193,7 @@ def kinds_of(spec: Spec) -> Kinds:
     found = {(section, getattr(spec, section).kind) for section in _OF_KINDS}
     swept = [*spec.sweep.grid.items(), *spec.sweep.zip.items()]
     values = [(path, value) for path, axis in swept if isinstance(axis, list) for value in axis]
-    values += [item for case in spec.sweep.cases for item in case.items()]
+    values += [item for case in (*spec.sweep.cases, *spec.sweep.beside) for item in case.items()]
     for path, value in values:
         section, _, rest = path.partition(".")
         if section in _OF_KINDS and (rest == "kind" or (isinstance(value, dict) and not rest)):

@@ -91,6 +91,9 @@ class LoadedSpec:
 
     def _axis_mark(self, path: str, swept: MappingType[str, Any]) -> Mark:
         sweep = self.spec.sweep
+        beside = [case_fields(case) for case in sweep.beside]
+        if swept in beside:
+            return locate(self.tree, ("sweep", "beside", beside.index(dict(swept)), path))[0]
         for part in ("grid", "zip"):
             mark, node, whole = locate(self.tree, ("sweep", part, path))
             if whole:

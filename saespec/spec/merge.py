@@ -14,7 +14,7 @@ SET = "--set"
 
 _AXES = (("sweep", "grid"), ("sweep", "zip"))
 _NAMED = (("figures",), ("claims",), *_AXES)
-_REMOVABLE = (("sweep",), ("sweep", "cases"), *_NAMED)
+_REMOVABLE = (("sweep",), ("sweep", "cases"), ("sweep", "beside"), *_NAMED)
 
 
 def merge(base: Mapping, over: Mapping, problems: list[Problem], path: tuple[str, ...] = ()) -> Mapping:

@@ -36,7 +36,8 @@ def json_schema() -> Schema:
     case["name"].pop("title")
     case |= {path: _any_of(fields, definitions) for path, fields in cell_fields().items()}
     item = {"type": "object", "properties": case, "additionalProperties": False, "minProperties": 1}
-    sweep["cases"] |= {"items": item, "minItems": 1}
+    for part in ("cases", "beside"):
+        sweep[part] |= {"items": item, "minItems": 1}
     del definitions["CellConfig"]
     for name in ("figures", "claims"):
         spec[name]["additionalProperties"] = False
@@ -150,7 +151,8 @@ def _add_partial(definitions: Schema) -> None:
         holder = sweep["properties"][part]
         holder["properties"] = {path: _or_null(axis) for path, axis in holder["properties"].items()}
         sweep["properties"][part] = _or_null(holder)
-    sweep["properties"]["cases"] = _or_null(sweep["properties"]["cases"])
+    for part in ("cases", "beside"):
+        sweep["properties"][part] = _or_null(sweep["properties"][part])
     spec["properties"]["sweep"] = _or_null(spec["properties"]["sweep"])
 
 

@@ -107,17 +107,17 @@ def _one_line(text: str) -> str:
 
 
 class Case(Strict):
-    """What an item of `cases` may hold beside the fields that it sets."""
+    """What an item of `cases` or `beside` may hold beyond the fields that it sets."""
 
     name: Annotated[str, AfterValidator(_one_line)] = Field(
-        description="Name of the case, the column case_name of the table cells: one line. All cases have one, "
-        "or none.",
+        description="Name of the case, the column case_name of the table cells: one line. All items of a list "
+        "have one, or none.",
         json_schema_extra={"minLength": 1},
     )
 
 
 class Sweep(Strict):
-    """Which cells to train: grid × zip × cases; any field of data, sae, loss, train, or the seed.
+    """Which cells to train: grid × zip × cases, and those beside; any field of data, sae, loss, train, or the seed.
 
     What the spec says outside `sweep` is a valid cell itself; a sweep departs from it.
     Order of cells: the first grid axis changes slowest, then the next, then zip, and cases fastest.
@@ -129,6 +129,11 @@ class Sweep(Strict):
     cases: list[dict[str, Any]] = Field(
         default_factory=list,
         description="A list of settings, each of one field or several, with a name or without.",
+    )
+    beside: list[dict[str, Any]] = Field(
+        default_factory=list,
+        description="Cells beside the product, such as baselines: a list of settings as in cases, each applied to the "
+        "spec as it is outside the sweep.",
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as MappingType
 from collections.abc import Sequence as SequenceType
@@ -16,7 +15,7 @@ from pydantic import ValidationError
 
 from saespec.errors import Problem, SpecError
 
-from .axes import CaseLabel, Factor, Setting, factors_of, takes_whole
+from .axes import CaseLabel, Factors, Setting, factors_of, takes_whole
 from .fields import SECTIONS, cell_fields, flat, place
 from .messages import locate, sentences
 from .spec import CellConfig, Spec
@@ -107,16 +106,16 @@ def points(spec: Spec) -> tuple[Point, ...]:
 
 
 def expand(
-    base: MappingType[str, Any], factors: list[Factor], tree: Mapping
+    base: MappingType[str, Any], factors: Factors, tree: Mapping
 ) -> tuple[tuple[Point, ...], list[Problem]]:
-    """The product of all factors as cells, or what is wrong with them; reports at most 20 problems.
+    """The product of all factors and what is beside it as cells, or what is wrong with them (at most 20 problems).
 
     `base` is a valid cell as `base_config` gives it.
     """
-    count = math.prod(len(factor) for factor in factors)
-    if count > MAX_CELLS:
+    if (count := factors.count()) > MAX_CELLS:
         mark = locate(tree, ("sweep",))[0]
-        sizes = " × ".join(str(len(factor)) for factor in factors)
+        sizes = " × ".join(str(len(factor)) for factor in factors.product)
+        sizes += f" + {len(factors.beside)}" if factors.beside else ""
         message = f"{sizes} = {count:,} cells; {MAX_CELLS:,} are the most"
         return (), [Problem(mark.file, mark.line, mark.column, "sweep", message)]
     known = flat(CellConfig.model_validate(base))
@@ -124,7 +123,7 @@ def expand(
     first: dict[CellConfig, tuple[tuple[Setting, ...], CaseLabel | None]] = {}
     problems: dict[Problem, None] = {}
     cell_at = applier(base)
-    for choice in itertools.product(*factors):
+    for choice in factors.choices():
         settings = tuple(itertools.chain.from_iterable(part.settings for part in choice))
         label = choice[-1].label if choice else None  # cases are the last factor
         try:
