@@ -1,22 +1,25 @@
-"""The benchmarks' commands: `python -m benchmarks throughput | latency | data`."""
+"""The benchmarks' commands: `python -m benchmarks --help`."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from . import generation, latency, machine, record, tables, throughput
+from . import generation, latency, machine, record, report, scaling, tables, throughput
 from .trainers.sizes import WORKLOADS
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
-console = Console(width=150)
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="How fast saespec is, beside others.")
+console = Console(width=170)
 
 Rounds = Annotated[int, typer.Option(help="How often each measurement is made.", min=1)]
 Threads = Annotated[int, typer.Option(help="Threads for torch.", min=1)]
+Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")]
+Seed = Annotated[int, typer.Option(help="Of the order, the data and the weights.")]
+Workloads = Annotated[list[str] | None, typer.Option(help=f"{' or '.join(WORKLOADS)}; all by default.")]
 Out = Annotated[Path | None, typer.Option(help="The Parquet file.", show_default="benchmarks/results/…")]
 
 
@@ -24,8 +27,10 @@ Out = Annotated[Path | None, typer.Option(help="The Parquet file.", show_default
 def throughput_(
     rounds: Rounds = 3,
     threads: Threads = 2,
+    device: Device = "cpu",
     steps: Annotated[int | None, typer.Option(help="Timed steps, instead of the workload's own.")] = None,
-    workload: Annotated[list[str] | None, typer.Option(help="One of them; all by default.")] = None,
+    workload: Workloads = None,
+    trainer: Annotated[list[str] | None, typer.Option(help="One of them; all by default.")] = None,
     saelens_python: Annotated[
         Path | None, typer.Option(help="Python of an environment with sae-lens 6.54.12.")
     ] = None,
@@ -35,47 +40,64 @@ def throughput_(
     patience: Annotated[
         float, typer.Option(help="Seconds to spend on waiting for a quiet machine and on repetitions.")
     ] = 0.0,
-    seed: Annotated[int, typer.Option(help="Of the order, the data and the weights.")] = 0,
+    seed: Seed = 0,
     out: Out = None,
 ) -> None:
     """Train eight SAEs with saespec and with others, side by side."""
-    workloads = workload or list(WORKLOADS)
-    if unknown := set(workloads) - set(WORKLOADS):
-        raise typer.BadParameter(f"no workload {', '.join(unknown)}: there are {', '.join(WORKLOADS)}")
+    names = [one.name for one in throughput.TRAINERS]
+    wanted = _known("trainer", trainer, names)
     settings = throughput.Settings(
-        workloads=workloads,
+        workloads=_known("workload", workload, list(WORKLOADS)),
+        trainers=[one for one in throughput.TRAINERS if one.name in wanted],
         rounds=rounds,
         steps=steps,
         threads=threads,
+        device=device,
         seed=seed,
         pythons={"saelens": saelens_python, "dictionary_learning": dictionary_learning_python},
         patience=patience,
     )
-    rows = throughput.measure(settings, console)
-    for name in workloads:
-        tables.throughput(rows, name, console)
-    _write(out, "throughput", throughput.COLUMNS, rows)
+    _finish("throughput", throughput.measure(settings, console), out, device)
+
+
+@app.command("scaling")
+def scaling_(
+    rounds: Rounds = 3,
+    threads: Threads = 2,
+    device: Device = "cpu",
+    workload: Workloads = None,
+    vary: Annotated[
+        list[str] | None, typer.Option(help=f"{', '.join(scaling.VALUES)}; all by default.")
+    ] = None,
+    precision: Annotated[str, typer.Option(help="float32 or another that `train.precision` takes.")] = (
+        "float32"
+    ),
+    seed: Seed = 0,
+    out: Out = None,
+) -> None:
+    """Measure the trainer, and the matrix products alone, as one size grows."""
+    settings = scaling.Settings(
+        rounds=rounds,
+        threads=threads,
+        device=device,
+        seed=seed,
+        bases=_known("workload", workload, list(scaling.BASES)),
+        vary=_known("size", vary, list(scaling.VALUES)),
+        fields={} if precision == "float32" else {"train.precision": precision},
+    )
+    _finish("scaling", scaling.measure(settings, console), out, device)
 
 
 @app.command("latency")
 def latency_(
     rounds: Rounds = 5,
     cells: Annotated[
-        list[int] | None, typer.Option(help="Sizes of specs.", show_default="100, 10000")
+        list[int] | None, typer.Option(help="Sizes of specs.", show_default="10, 100, 1000, 10000")
     ] = None,
     out: Out = None,
 ) -> None:
-    """Time the commands that train nothing."""
-    rows = latency.measure(rounds, tuple(cells or (100, 10_000)))
-    seconds: dict[str, list[float]] = defaultdict(list)
-    memory: dict[str, str] = {}
-    for row in sorted(rows, key=lambda row: (row["command"], row["cells"] or 0)):
-        name = row["command"] if row["cells"] is None else f"{row['command']}, {row['cells']:,} cells"
-        name = name.replace("run,", "run, nothing to do,")
-        seconds[name].append(row["seconds"])
-        memory[name] = f"{row['peak_memory_bytes'] / 2**20:.0f} MiB"
-    tables.times("Commands", "s", seconds, memory, console)
-    _write(out, "latency", latency.COLUMNS, rows)
+    """Time the commands that train nothing, from start to prompt."""
+    _finish("latency", latency.measure(rounds, tuple(cells or latency.SIZES)), out)
 
 
 @app.command("data")
@@ -83,20 +105,54 @@ def data(
     rounds: Rounds = 5,
     batches: Annotated[int, typer.Option(help="Batches in a measurement.", min=1)] = 200,
     threads: Threads = 2,
+    device: Device = "cpu",
+    workload: Workloads = None,
     out: Out = None,
 ) -> None:
     """Time toy batches alone."""
-    rows = generation.measure(rounds, batches, threads)
-    micros: dict[str, list[float]] = defaultdict(list)
-    for row in rows:
-        micros[f"{row['workload']}, drawn per {row['draw']}"].append(row["microseconds"])
-    tables.times("One batch of 256 toy samples", "µs", micros, {}, console)
-    _write(out, "data", generation.COLUMNS, rows)
+    workloads = _known("workload", workload, list(WORKLOADS))
+    _finish("data", generation.measure(workloads, rounds, batches, threads, device), out, device)
 
 
-def _write(out: Path | None, name: str, columns: Any, rows: list[dict[str, Any]]) -> None:
-    path = out or record.RESULTS / f"{name}.parquet"
-    record.write(path, name, columns, rows)
+@app.command("report")
+def report_(
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 1 if the page is stale.")
+    ] = False,
+    png: Annotated[Path | None, typer.Option(help="Also draw the figures as PNG, into this folder.")] = None,
+) -> None:
+    """Make the tables and figures of docs/speed.md from the results."""
+    made = report.report()
+    stale = []
+    for path, content in made.files(report.PAGE.read_text(encoding="utf-8")).items():
+        target = report.PAGE.parent / path
+        if not target.exists() or target.read_bytes() != content:
+            stale.append(target)
+            if not check:
+                target.parent.mkdir(exist_ok=True)
+                target.write_bytes(content)
+        if png and path.suffix == ".svg" and (drawn := made.figure(path.stem)):
+            png.mkdir(parents=True, exist_ok=True)
+            (png / f"{path.stem}.png").write_bytes(drawn[2])
+    for target in stale:
+        console.print(f"{'stale' if check else 'written'}: {target.relative_to(machine.ROOT)}")
+    if check and stale:
+        console.print("`python -m benchmarks report` makes them anew")
+        raise typer.Exit(1)
+
+
+def _known(what: str, given: Sequence[str] | None, known: Sequence[str]) -> Sequence[str]:
+    if unknown := set(given or ()) - set(known):
+        raise typer.BadParameter(f"no {what} {', '.join(unknown)}: there are {', '.join(known)}")
+    return given or known
+
+
+def _finish(name: str, rows: list[dict[str, Any]], out: Path | None, device: str = "cpu") -> None:
+    """Print and write a benchmark's rows; a GPU's go to a file of their own."""
+    kind = device.split(":")[0]
+    path = out or record.RESULTS / (f"{name}.parquet" if kind == "cpu" else f"{name}-{kind}.parquet")
+    record.write(path, name, report.BENCHMARKS[name], rows, kind)
+    tables.show(name, rows, console)
     worst = max(row["others"] for row in rows)
     console.print(f"{machine.processor()}; others kept up to {worst:.2f} cores busy. Written: {path}")
 

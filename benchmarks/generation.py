@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from saespec.spec.columns import Column
@@ -16,21 +17,27 @@ COLUMNS = (
     Column("dim", "int64", "dimensions", "Width of the activations."),
     Column("features", "int64", "features", "Ground-truth features."),
     Column("threads", "int64", "threads", "Threads that torch might use."),
+    Column("device", "string", "kind", "cpu or cuda."),
+    Column("device_name", "string", "name", "The device's name."),
     Column("batches", "int64", "batches", "Batches that were timed."),
     Column("microseconds", "float64", "µs", "Time of one batch."),
 )
 
 
-def measure(rounds: int, batches: int, threads: int) -> list[dict[str, Any]]:
-    """Time batches of both workloads, drawn per batch and per sample, in turn."""
+def measure(
+    workloads: Sequence[str], rounds: int, batches: int, threads: int, device: str
+) -> list[dict[str, Any]]:
+    """Time batches of the workloads, drawn per batch and per sample, in turn."""
     import torch
 
     from saespec.data.source import TRAIN, source
     from saespec.spec.toy import ToyData
 
-    from .trainers.sizes import ACTIVE, BATCH, WORKLOADS
+    from .trainers.sizes import ACTIVE, WORKLOADS
+    from .trainers.workload import memory, synchronise
 
     torch.set_num_threads(threads)
+    chosen = torch.device(device)
     sources = {
         (workload, draw): source(
             ToyData.model_validate(
@@ -44,9 +51,10 @@ def measure(rounds: int, batches: int, threads: int) -> list[dict[str, Any]]:
                 }
             ),
             0,
-            torch.device("cpu"),
+            chosen,
         )
         for workload, sizes in WORKLOADS.items()
+        if workload in workloads
         for draw in ("batch", "sample")
     }
     rows: list[dict[str, Any]] = []
@@ -54,14 +62,17 @@ def measure(rounds: int, batches: int, threads: int) -> list[dict[str, Any]]:
         for (workload, draw), made in sources.items():
             load, start = record.load(), machine.now()
             for t in range(batches):
-                made.batch(TRAIN, (number + 1) * batches + t, BATCH)
+                made.batch(TRAIN, (number + 1) * batches + t, WORKLOADS[workload].batch)
+            synchronise(chosen)
             span = machine.between(start, machine.now())
             rows.append(
                 {
                     "workload": workload,
                     "draw": draw,
                     "round": number,
-                    "batch": BATCH,
+                    "batch": WORKLOADS[workload].batch,
+                    "device": chosen.type,
+                    "device_name": memory(chosen)["device_name"],
                     "dim": WORKLOADS[workload].dim,
                     "features": WORKLOADS[workload].features,
                     "threads": threads,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import sys
 import tempfile
@@ -19,6 +20,10 @@ COLUMNS = (
     Column("seconds", "float64", "s", "From start to exit of the process."),
     Column("peak_memory_bytes", "int64", "bytes", "Peak memory of the largest of its processes."),
 )
+
+SIZES = (10, 100, 1_000, 10_000)
+TRAINED = 100
+"""The most cells that are trained, so that `run` can find nothing to do."""
 
 _SPEC = """\
 version: 1
@@ -53,16 +58,19 @@ claims:
 def measure(rounds: int, sizes: tuple[int, ...]) -> list[dict[str, Any]]:
     """Time each command in each round, in random order, after one run of each that is not counted.
 
-    `sizes` are the numbers of cells of the specs that are validated and planned; squares come out exactly.
+    `sizes` are the numbers of cells of the specs; those of at most `TRAINED` cells are trained in the round
+    that is not counted, so that `run` then has nothing to do.
     """
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         (root / "specs").mkdir()
-        for size in (4, *sizes):
+        for size in sizes:
             _write(root, size)
         commands: list[tuple[tuple[str, ...], int | None]] = [(("--help",), None)]
-        commands += [((name, f"specs/c{n}.yaml"), n) for name in ("validate", "plan") for n in sizes]
-        commands.append((("run", "specs/c4.yaml"), 4))  # trains in the round that is not counted
+        commands += [
+            ((name, f"specs/c{n}.yaml"), n) for name in ("validate", "plan", "compile") for n in sizes
+        ]
+        commands += [(("run", f"specs/c{n}.yaml"), n) for n in sizes if n <= TRAINED]
         rows: list[dict[str, Any]] = []
         for number in range(-1, rounds):
             for command, cells in random.Random(number).sample(commands, len(commands)):
@@ -88,7 +96,7 @@ def measure(rounds: int, sizes: tuple[int, ...]) -> list[dict[str, Any]]:
 
 
 def _write(root: Path, cells: int) -> None:
-    side = round(cells**0.5)
-    coefficients = [round(0.001 * (i + 1), 6) for i in range(side)]
-    spec = _SPEC.format(name=f"c{cells}", coefficients=coefficients, seeds=list(range(side)))
+    rows = max(n for n in range(1, math.isqrt(cells) + 1) if cells % n == 0)
+    coefficients = [round(0.001 * (i + 1), 6) for i in range(cells // rows)]
+    spec = _SPEC.format(name=f"c{cells}", coefficients=coefficients, seeds=list(range(rows)))
     (root / "specs" / f"c{cells}.yaml").write_text(spec, encoding="utf-8")

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -91,6 +92,22 @@ def busy_seconds() -> float:
         return float("nan")
     user, nice, system, _idle, _waiting, *interrupts = (int(field) for field in fields[:8])
     return (user + nice + system + sum(interrupts)) / TICK
+
+
+def memory_now(peak: bool) -> float:
+    """Bytes that this process has in memory, or their peak since `forget_peak`; NaN where nothing tells."""
+    name = "VmHWM:" if peak else "VmRSS:"
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return float("nan")
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
+
+
+def forget_peak() -> None:
+    """Let the peak of this process's memory begin at what it has now, where the system can."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 def wait_until_quiet(limit: float, deadline: float) -> None:

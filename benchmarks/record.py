@@ -18,7 +18,7 @@ from . import machine
 
 RESULTS = Path(__file__).parent / "results"
 
-_WHERE = (
+WHERE = (
     Column("others", "float64", "cores", "Cores that other processes kept busy during the measurement."),
     Column("load", "float64", "processes", "Load average over the minute before the measurement."),
     Column("host", "string", "name", "Name of the machine."),
@@ -29,8 +29,10 @@ _WHERE = (
 )
 
 
-def write(path: Path, name: str, columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write the rows of a benchmark; where it ran is added."""
+def write(
+    path: Path, name: str, columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], device: str
+) -> None:
+    """Write the rows of a benchmark on a kind of device (cpu, cuda); where it ran is added."""
     here = {
         "host": platform.node(),
         "processor": machine.processor(),
@@ -39,10 +41,15 @@ def write(path: Path, name: str, columns: Sequence[Column], rows: Sequence[Mappi
         "saespec": saespec_version(),
     }
     footer = provenance(
-        name, "none", "cpu", torch=version("torch"), root=machine.ROOT, sources=["saespec", "benchmarks/*.py"]
+        name,
+        "none",
+        device,
+        torch=version("torch"),
+        root=machine.ROOT,
+        sources=["saespec", "benchmarks/*.py", "benchmarks/trainers"],
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    parquet.write(path, name, [*columns, *_WHERE], [{**here, **row} for row in rows], footer)
+    parquet.write(path, name, [*columns, *WHERE], [{**here, **row} for row in rows], footer)
 
 
 def load() -> float:

@@ -18,16 +18,19 @@ from rich.console import Console
 from saespec.spec.columns import Column
 
 from . import machine, record
-from .trainers.sizes import BATCH, CELLS, WORKLOADS
+from .trainers.sizes import WORKLOADS
 
 QUIET = 0.1
 """Cores that others may keep busy before a measurement counts as disturbed."""
 
 COLUMNS = (
     Column("workload", "string", "name", "Sizes: d is the dimension, n the number of latents."),
-    Column("trainer", "string", "name", "What was measured; see benchmarks/README.md."),
-    Column("role", "string", "name", "saespec, peer, reference (no library) or limit (products alone)."),
+    Column("trainer", "string", "name", "What was measured; see docs/speed.md."),
+    Column("role", "string", "name", "saespec; peer, as shipped; tuned peer; reference (no library); limit."),
+    Column("precision", "string", "name", "Of the matrix products: float32 or bfloat16."),
     Column("data", "string", "name", "pool: batches from memory; generated: made in the loop, as in real use."),
+    Column("device", "string", "kind", "cpu or cuda."),
+    Column("device_name", "string", "name", "The device's name."),
     Column("round", "int64", "index", "The round, from 0."),
     Column("position", "int64", "index", "Place in the round's random order, from 0."),
     Column("attempt", "int64", "index", "How often this measurement was repeated because others disturbed it."),
@@ -39,15 +42,22 @@ COLUMNS = (
     Column("steps", "int64", "steps", "Timed steps of every SAE."),
     Column("seconds", "float64", "s", "Time of these steps."),
     Column("steps_per_second", "float64", "SAE-steps/s", "Steps a second, summed over the SAEs."),
-    Column("flop_rate", "float64", "FLOP/s", "Of dense training: 10·batch·dim·latents a step."),
-    Column("peak_share", "float64", "1", "flop_rate over that of the five products alone (median of rounds)."),
+    Column("flop_rate", "float64", "FLOP/s", "Of dense training: 10·batch·dim·latents a step; NULL for copies."),
+    Column("byte_rate", "float64", "bytes/s", "Of Adam's: 28·(2·dim + 1)·latents a step; NULL for products."),
+    Column("peak_share", "float64", "1", "flop_rate over the products' own of the same precision (medians)."),
+    Column("copy_share", "float64", "1", "byte_rate over that of the copies alone (medians of rounds)."),
     Column("loss", "float64", "squared activation", "Held-out loss, mean over the SAEs."),
     Column("mmcs_best", "float64", "cosine", "Best MMCS with the truth among the SAEs."),
+    Column("mmcs_mean", "float64", "cosine", "MMCS with the truth, mean over the SAEs."),
     Column("finite", "bool", "bool", "Whether every loss is finite."),
     Column("data_sha256", "string", "hash", "Of the pool: equal where trainers had the same data."),
     Column("peak_memory_bytes", "int64", "bytes", "Peak memory of the process, the pool included."),
+    Column("device_memory_bytes", "int64", "bytes", "Peak of torch's memory on the GPU; NULL on a CPU."),
     Column("package", "string", "name", "The package that trained, and its version."),
 )  # fmt: skip
+
+PRODUCTS = "products alone"
+COPIES = "copies alone"
 
 
 @dataclass(frozen=True)
@@ -57,17 +67,31 @@ class Trainer:
     name: str
     role: str
     module: str
+    options: tuple[str, ...] = ()
+    precision: str = "float32"
     data: str = "pool"
+    devices: tuple[str, ...] = ("cpu", "cuda")
 
 
 TRAINERS = (
-    Trainer("saespec, as used", "saespec", "saespec_stack", "generated"),
+    Trainer("saespec, as used", "saespec", "saespec_stack", ("--data", "generated"), data="generated"),
     Trainer("saespec", "saespec", "saespec_stack"),
+    Trainer(
+        *("saespec, bfloat16", "saespec", "saespec_stack", ("--set", "train.precision=bfloat16"), "bfloat16")
+    ),
     Trainer("stacked bmm, fused Adam", "reference", "bmm"),
     Trainer("plain loop", "reference", "loop"),
-    Trainer("SAELens MultiSAETrainer", "peer", "saelens"),
-    Trainer("dictionary_learning trainSAE", "peer", "dictionary_learning"),
-    Trainer("products alone", "limit", "products", "none"),
+    Trainer("SAELens", "peer", "saelens"),
+    Trainer("SAELens, compile_sae", "tuned peer", "saelens", ("--compile",)),
+    Trainer("SAELens, autocast", "tuned peer", "saelens", ("--autocast",), "bfloat16"),
+    Trainer("dictionary_learning", "peer", "dictionary_learning"),
+    Trainer(
+        *("dictionary_learning, autocast", "tuned peer", "dictionary_learning", ("--autocast",), "bfloat16"),
+        devices=("cuda",),
+    ),
+    Trainer(PRODUCTS, "limit", "products", data="none"),
+    Trainer(f"{PRODUCTS}, bfloat16", "limit", "products", ("--dtype", "bfloat16"), "bfloat16", "none"),
+    Trainer(COPIES, "limit", "copying", data="none"),
 )
 
 
@@ -76,9 +100,11 @@ class Settings:
     """What the command line says."""
 
     workloads: Sequence[str]
+    trainers: Sequence[Trainer]
     rounds: int
     steps: int | None
     threads: int
+    device: str
     seed: int
     pythons: dict[str, Path | None]
     """Interpreter of each peer's environment, by module; None leaves the peer out."""
@@ -88,11 +114,13 @@ class Settings:
 
 def measure(settings: Settings, console: Console) -> list[dict[str, Any]]:
     """Run every trainer on every workload, round after round; the rows of the table."""
-    present = [t for t in TRAINERS if t.role != "peer" or settings.pythons[t.module]]
-    for trainer in TRAINERS:
-        if trainer not in present:
+    present = []
+    for trainer in settings.trainers:
+        if settings.pythons.get(trainer.module, Path()) is None:
             option = f"--{trainer.module.replace('_', '-')}-python"
             console.print(f"left out: {trainer.name} (give {option})", style="yellow")
+        elif settings.device.split(":")[0] in trainer.devices:
+            present.append(trainer)
     rows: list[dict[str, Any]] = []
     order = random.Random(settings.seed)
     deadline = time.monotonic() + settings.patience
@@ -110,16 +138,18 @@ def measure(settings: Settings, console: Console) -> list[dict[str, Any]]:
                 f"{row['steps_per_second']:,.0f} SAE-steps/s, others {row['others']:.2f} cores",
                 highlight=False,
             )
-    for row in rows:
-        limit = rate(rows, row["workload"], "products alone", "flop_rate")
-        row["peak_share"] = row["flop_rate"] / limit
+    _add_shares(rows)
     return rows
 
 
-def rate(rows: Sequence[dict[str, Any]], workload: str, trainer: str, column: str) -> float:
-    """Median over the rounds."""
-    found: float = median(r[column] for r in rows if r["workload"] == workload and r["trainer"] == trainer)
-    return found
+def _add_shares(rows: Sequence[dict[str, Any]]) -> None:
+    """Set every row beside what this machine's products and copies alone reach, in the same run."""
+    for row in rows:
+        precise = "" if row["precision"] == "float32" else f", {row['precision']}"
+        for column, limit in (("flop_rate", PRODUCTS + precise), ("byte_rate", COPIES)):
+            reached = [r[column] for r in rows if r["workload"] == row["workload"] and r["trainer"] == limit]
+            share = "peak_share" if column == "flop_rate" else "copy_share"
+            row[share] = row[column] / median(reached) if reached and row[column] else None
 
 
 def _measured(workload: str, trainer: Trainer, settings: Settings, deadline: float) -> dict[str, Any]:
@@ -131,8 +161,8 @@ def _measured(workload: str, trainer: Trainer, settings: Settings, deadline: flo
     load = record.load()
     done = machine.run(
         [
-            *(str(python), "-m", f"benchmarks.trainers.{trainer.module}"),
-            *("--workload", workload, "--data", trainer.data.replace("none", "pool")),
+            *(str(python), "-m", f"benchmarks.trainers.{trainer.module}", *trainer.options),
+            *("--workload", workload, "--device", settings.device),
             *("--steps", str(steps), "--warmup", str(max(1, steps // 10))),
             *("--threads", str(settings.threads), "--seed", str(settings.seed)),
         ],
@@ -142,18 +172,21 @@ def _measured(workload: str, trainer: Trainer, settings: Settings, deadline: flo
     if done.code:
         raise SystemExit(f"{trainer.name} failed:\n{done.stderr[-2000:]}")
     said = json.loads(done.stdout.strip().splitlines()[-1])
-    per_second = CELLS * said["steps"] / said["seconds"]
+    per_second = sizes.cells * said["steps"] / said["seconds"]
     return {
         "workload": workload,
         "trainer": trainer.name,
         "role": trainer.role,
+        "precision": trainer.precision,
         "data": trainer.data,
-        "cells": CELLS,
-        "batch": BATCH,
+        "device": settings.device.split(":")[0],
+        "cells": sizes.cells,
+        "batch": sizes.batch,
         "dim": sizes.dim,
         "latents": sizes.latents,
         "steps_per_second": per_second,
-        "flop_rate": per_second * sizes.flops,
+        "flop_rate": None if trainer.name == COPIES else per_second * sizes.flops,
+        "byte_rate": None if trainer.name.startswith(PRODUCTS) else per_second * sizes.bytes,
         "load": load,
         **said,
     }

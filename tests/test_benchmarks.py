@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from benchmarks import record, report, scaling
+from benchmarks.trainers.sizes import WORKLOADS
 from saespec.results import parquet
 
 ROOT = Path(__file__).parents[1]
@@ -36,15 +40,21 @@ def test_throughput_compares_trainers_on_the_same_data(tmp_path: Path) -> None:
     assert set(rows) == {
         "saespec, as used",
         "saespec",
+        "saespec, bfloat16",
         "stacked bmm, fused Adam",
         "plain loop",
         "products alone",
+        "products alone, bfloat16",
+        "copies alone",
     }
     assert len({row["data_sha256"] for row in rows.values() if row["role"] != "limit"}) == 2
     assert rows["saespec"]["data_sha256"] == rows["plain loop"]["data_sha256"]
     # The same first steps from the same weights, once by batched products, once in a loop.
     assert math.isclose(rows["plain loop"]["loss"], rows["stacked bmm, fused Adam"]["loss"], rel_tol=1e-3)
     assert all(row["finite"] and row["steps_per_second"] > 0 for row in rows.values())
+    assert rows["products alone"]["peak_share"] == rows["copies alone"]["copy_share"] == 1
+    alone = rows["products alone, bfloat16"]["flop_rate"]
+    assert rows["saespec, bfloat16"]["peak_share"] == rows["saespec, bfloat16"]["flop_rate"] / alone
     assert parquet.footer(table)["saespec.spec"] == "throughput"
 
 
@@ -53,7 +63,28 @@ def test_latency_times_every_command(tmp_path: Path) -> None:
     out = tmp_path / "latency.parquet"
     benchmark("latency", "--rounds", "1", "--cells", "4", "--out", str(out))
     commands = sorted(row["command"] for row in parquet.read(out).to_pylist())
-    assert commands == ["--help", "plan", "run", "validate"]
+    assert commands == ["--help", "compile", "plan", "run", "validate"]
+
+
+@pytest.mark.slow
+def test_scaling_measures_the_trainer_beside_the_products(tmp_path: Path) -> None:
+    out = tmp_path / "scaling.parquet"
+    arguments = ("--workload", "d64-n128", "--vary", "dim", "--rounds", "1", "--threads", "1")
+    benchmark("scaling", *arguments, "--out", str(out))
+    rows = parquet.read(out).to_pylist()
+    assert sorted(row["dim"] for row in rows) == list(scaling.VALUES["dim"])
+    for row in rows:
+        assert row["flop_rate"] == pytest.approx(10 * 256 * row["dim"] * 128 * row["steps_per_second"])
+        assert row["peak_share"] == pytest.approx(row["flop_rate"] / row["product_rate"])
+        assert 0 < row["memory_bytes"] < 2**30
+
+
+def test_scaling_changes_one_size_at_a_time() -> None:
+    base = WORKLOADS["d64-n128"]
+    points = [point for _, point in scaling.points(["d64-n128"], list(scaling.VALUES))]
+    assert len(points) == len(set(points)) == sum(map(len, scaling.VALUES.values())) - 3
+    for point in points:
+        assert sum(getattr(point, size) != getattr(base, size) for size in scaling.VALUES) <= 1
 
 
 def test_data_times_both_sizes_and_draws(tmp_path: Path) -> None:
@@ -64,3 +95,44 @@ def test_data_times_both_sizes_and_draws(tmp_path: Path) -> None:
         (workload, draw) for workload in ("d256-n512", "d64-n128") for draw in ("batch", "sample")
     }
     assert all(row["microseconds"] > 0 for row in rows)
+
+
+def row(name: str, **values: Any) -> dict[str, Any]:
+    """A row of a benchmark's table: its own values, and something in every other column."""
+    fill = {"string": "x", "int64": 1, "float64": 1.0, "bool": True}
+    columns = (*report.BENCHMARKS[name], *record.WHERE)
+    return {column.name: fill[column.type] for column in columns} | values
+
+
+def test_the_page_is_current() -> None:
+    assert benchmark("report", "--check") == ""
+
+
+def test_the_page_shows_every_table_and_figure_also_before_anything_is_measured(tmp_path: Path) -> None:
+    page = report.PAGE.read_text()
+    marks = re.findall(r"<!-- (?:table|figure) (\w+) -->\n", page)
+    empty = report.report(tmp_path)
+    assert sorted(marks) == sorted([*empty.table_names, *empty.figure_names])
+    ((path, text),) = empty.files(page).items()
+    assert path == Path("speed.md")
+    assert text.decode().count(report.NOTHING) == len(marks)
+
+
+def test_a_report_is_medians_over_the_rounds_the_same_bytes_every_time(tmp_path: Path) -> None:
+    common = {"device": "cpu", "device_name": "a CPU", "workload": "d64-n128", "dim": 64, "latents": 128}
+    made = [("ours", "saespec", 300.0), ("theirs", "peer", 100.0), ("products alone", "limit", 400.0)]
+    rows = [
+        row("throughput", **common, trainer=name, role=role, steps_per_second=rate * factor, round=number)
+        for name, role, rate in made
+        for number, factor in enumerate((1.0, 9.0, 0.5))
+    ]
+    latency = [row("latency", command="plan", cells=cells, seconds=0.5) for cells in (10, 100)]
+    record.write(tmp_path / "throughput.parquet", "throughput", report.BENCHMARKS["throughput"], rows, "cpu")
+    record.write(tmp_path / "latency.parquet", "latency", report.BENCHMARKS["latency"], latency, "cpu")
+    page = report.PAGE.read_text()
+    files = report.report(tmp_path).files(page)
+    assert files == report.report(tmp_path).files(page)
+    assert {path.name for path in files} == {"speed.md", "throughput.svg", "latency.svg"}
+    text = files[Path("speed.md")].decode()
+    assert re.search(r"\| \*\*ours\*\* \| .* \| 300 \| 150 – 2,700 \| 3.00 \|", text)
+    assert "![Eight SAEs trained side by side](speed/throughput.svg)" in text

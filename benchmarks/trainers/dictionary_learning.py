@@ -3,6 +3,8 @@
 Adapted from `bench_dictionary_learning.py` of the project's shared peer benchmarks; runs in an environment of
 its own. nnsight and wandb are imported by the package but not used when training on tensors: empty
 modules stand in for them where they are not installed.
+
+--autocast  its `autocast_dtype=torch.bfloat16`, which takes effect on CUDA only
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from pathlib import Path
 import torch
 
 from . import workload as w
-from .sizes import CELLS, COEFFICIENTS, LR, WORKLOADS
+from .sizes import LR
 
 
 def _stand_in(name: str, **attributes: object) -> None:
@@ -28,23 +30,23 @@ def _stand_in(name: str, **attributes: object) -> None:
 
 def main() -> None:
     """Train, and print the result."""
-    args = w.arguments(__doc__)
+    parser = w.parser(__doc__)
+    parser.add_argument("--autocast", action="store_true")
+    args = parser.parse_args()
+    job = w.job(args)
     _stand_in("nnsight", LanguageModel=type("LanguageModel", (), {}))
     _stand_in("wandb")
     from dictionary_learning.dictionary import AutoEncoder  # type: ignore[import-not-found]
     from dictionary_learning.trainers.standard import StandardTrainer  # type: ignore[import-not-found]
     from dictionary_learning.training import trainSAE  # type: ignore[import-not-found]
 
-    sizes = WORKLOADS[args.workload]
-    pool = w.Pool(sizes, args.seed)
-    total = args.warmup + args.steps
     configs = [
         {
             "trainer": StandardTrainer,
             "dict_class": AutoEncoder,
-            "steps": total,
-            "activation_dim": sizes.dim,
-            "dict_size": sizes.latents,
+            "steps": job.steps,
+            "activation_dim": job.sizes.dim,
+            "dict_size": job.sizes.latents,
             "layer": 0,
             "lm_name": "toy",
             "lr": LR,
@@ -53,37 +55,29 @@ def main() -> None:
             "sparsity_warmup_steps": None,
             "resample_steps": None,
             "decay_start": None,
-            "seed": args.seed * 1000 + n,
-            "device": "cpu",
+            "seed": job.seed * 1000 + n,
+            "device": str(job.device),
             "wandb_name": f"l1_{n}",
         }
-        for n, alpha in enumerate(COEFFICIENTS)
+        for n, alpha in enumerate(job.sizes.coefficients)
     ]
-    clock = w.Clock(args.warmup, args.steps)
     with tempfile.TemporaryDirectory() as folder:
         trainSAE(
-            data=w.TickingBatches(pool, clock, lambda x_BD: x_BD),
+            data=job.batches(lambda x_BD: x_BD),
             trainer_configs=configs,
-            steps=total,
+            steps=job.steps,
             use_wandb=False,
             save_dir=folder,
-            device="cpu",
-            autocast_dtype=torch.float32,
+            device=str(job.device),
+            autocast_dtype=torch.bfloat16 if args.autocast else torch.float32,
         )
-        clock.tick(total)
-        states = [torch.load(Path(folder, f"trainer_{n}", "ae.pt")) for n in range(CELLS)]
+        job.clock.tick(job.steps)
+        files = [Path(folder, f"trainer_{n}", "ae.pt") for n in range(job.sizes.cells)]
+        states = [torch.load(file, map_location=job.device) for file in files]
     trained = [
         w.Trained(s["encoder.weight"], s["encoder.bias"], s["decoder.weight"].T, s["bias"]) for s in states
     ]
-    w.finish(
-        args,
-        clock,
-        trained,
-        pool.truth_GD,
-        pool.held_out_BD,
-        data=pool.sha256,
-        package=w.installed("dictionary-learning"),
-    )
+    job.finish(trained, w.installed("dictionary-learning"))
 
 
 if __name__ == "__main__":

@@ -5,11 +5,13 @@ Adapted from `bench_torch_loop.py` of the project's shared peer benchmarks.
 
 from __future__ import annotations
 
+from itertools import islice
+
 import torch
 from torch import Tensor
 
 from . import workload as w
-from .sizes import COEFFICIENTS, LR, WORKLOADS
+from .sizes import LR
 
 
 class SAE(torch.nn.Module):
@@ -33,16 +35,11 @@ class SAE(torch.nn.Module):
 
 def main() -> None:
     """Train, and print the result."""
-    args = w.arguments(__doc__)
-    sizes = WORKLOADS[args.workload]
-    pool = w.Pool(sizes, args.seed)
-    saes = [SAE(sizes.dim, sizes.latents) for _ in COEFFICIENTS]
+    job = w.job(w.parser(__doc__).parse_args())
+    saes = [SAE(job.sizes.dim, job.sizes.latents).to(job.device) for _ in job.sizes.coefficients]
     adams = [torch.optim.Adam(sae.parameters(), lr=LR) for sae in saes]
-    clock = w.Clock(args.warmup, args.steps)
-    for t in range(args.warmup + args.steps):
-        clock.tick(t)
-        x_BD = pool.batch(t)
-        for sae, adam, alpha in zip(saes, adams, COEFFICIENTS, strict=True):
+    for x_BD in islice(job.batches(lambda x_BD: x_BD), job.steps):
+        for sae, adam, alpha in zip(saes, adams, job.sizes.coefficients, strict=True):
             adam.zero_grad(set_to_none=True)
             sae.loss(x_BD, alpha).backward()  # type: ignore[no-untyped-call]
             decoder = sae.decoder
@@ -51,12 +48,10 @@ def main() -> None:
                 decoder.grad -= (decoder.grad * decoder).sum(dim=1, keepdim=True) * decoder
                 adam.step()
                 decoder.div_(decoder.norm(dim=1, keepdim=True))
-    clock.tick(args.warmup + args.steps)
+    job.clock.tick(job.steps)
     with torch.no_grad():
         trained = [w.Trained(s.encoder.T, s.bias, s.decoder, s.decoder_bias) for s in saes]
-    w.finish(
-        args, clock, trained, pool.truth_GD, pool.held_out_BD, data=pool.sha256, package=w.installed("torch")
-    )
+    job.finish(trained, w.installed("torch"))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 from itertools import product
 
 import torch
@@ -17,47 +18,89 @@ from torch import Tensor
 from benchmarks import machine
 
 from . import workload as w
-from .sizes import BATCH, CELLS, WORKLOADS
+from .sizes import Workload
 
 ROUNDS = 5
+ESTIMATE = {"cpu": 1e11, "cuda": 3e13}
+"""FLOP/s, from which it follows how often a product is repeated."""
+SPAN = 0.02
+"""Seconds to spend on each timing, by that estimate."""
 
 
-def stored(shape: tuple[int, int], transposed: bool) -> Tensor:
-    """A stack of random matrices of a shape, each stored by rows or by columns."""
-    rows, columns = shape
-    if transposed:
-        return torch.randn(CELLS, columns, rows).transpose(1, 2)
-    return torch.randn(CELLS, rows, columns)
+def step_seconds(sizes: Workload, dtype: torch.dtype, device: torch.device, rounds: int = ROUNDS) -> float:
+    """Seconds of the products of one step of all SAEs."""
+    B, D, L = sizes.batch, sizes.dim, sizes.latents
+    each = sizes.cells * sizes.flops / 5
+    repeats = max(1, round(SPAN * ESTIMATE[device.type] / each))
 
+    def best(rows: int, inner: int, columns: int) -> float:
+        out = torch.empty(sizes.cells, rows, columns, dtype=dtype, device=device)
+        found = float("inf")
+        for layout in product((False, True), repeat=2):
+            a = _stored(sizes.cells, rows, inner, layout[0], dtype, device)
+            b = _stored(sizes.cells, inner, columns, layout[1], dtype, device)
 
-def seconds(rows: int, inner: int, columns: int, repeats: int) -> float:
-    """Time of one stacked product in the fastest layout, median of some rounds."""
-    best = float("inf")
-    for left, right in product((False, True), repeat=2):
-        a, b = stored((rows, inner), left), stored((inner, columns), right)
-        out = torch.empty(CELLS, rows, columns)
-        torch.bmm(a, b, out=out)
-        times = []
-        for _ in range(ROUNDS):
-            start = time.perf_counter()
-            for _ in range(repeats):
+            def multiply(a: Tensor = a, b: Tensor = b) -> None:
                 torch.bmm(a, b, out=out)
-            times.append((time.perf_counter() - start) / repeats)
-        best = min(best, statistics.median(times))
-    return best
+
+            found = min(found, seconds(multiply, repeats, rounds, device))
+        return found
+
+    return 2 * best(B, D, L) + best(B, L, D) + 2 * best(L, B, D)
+
+
+def seconds(work: Callable[[], object], repeats: int, rounds: int, device: torch.device) -> float:
+    """Time of one call, median of some rounds of `repeats`, after one that is not counted.
+
+    On a GPU the calls of a round are one CUDA graph, so that launches are not counted either.
+    """
+    again = _captured(work, repeats) if device.type == "cuda" else _repeated(work, repeats)
+    times = []
+    for _ in range(rounds + 1):
+        w.synchronise(device)
+        start = time.perf_counter()
+        again()
+        w.synchronise(device)
+        times.append((time.perf_counter() - start) / repeats)
+    return statistics.median(times[1:])
+
+
+def _repeated(work: Callable[[], object], repeats: int) -> Callable[[], None]:
+    def again() -> None:
+        for _ in range(repeats):
+            work()
+
+    return again
+
+
+def _captured(work: Callable[[], object], repeats: int) -> Callable[[], None]:
+    work()  # libraries set themselves up at the first call, which may not be captured
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        _repeated(work, repeats)()
+    return graph.replay
+
+
+def _stored(
+    cells: int, rows: int, columns: int, transposed: bool, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """A stack of random matrices, each stored by rows or by columns."""
+    if transposed:
+        return torch.randn(cells, columns, rows, device=device).to(dtype).transpose(1, 2)
+    return torch.randn(cells, rows, columns, device=device).to(dtype)
 
 
 def main() -> None:
     """Measure, and print the result."""
-    args = w.arguments(__doc__)
-    sizes = WORKLOADS[args.workload]
+    parser = w.parser(__doc__)
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    args = parser.parse_args()
+    job = w.job(args)
     start = machine.now()
-    repeats = max(1, args.steps // 20)
-    B, D, L = BATCH, sizes.dim, sizes.latents
-    encode, decode, gradient = (seconds(*shape, repeats) for shape in ((B, D, L), (B, L, D), (L, B, D)))
-    step = 2 * encode + decode + 2 * gradient
+    step = step_seconds(job.sizes, getattr(torch, args.dtype), job.device)
     others = machine.between(start, machine.now()).others
-    w.emit(args, others=others, seconds=step * args.steps, package=w.installed("torch"), finite=True)
+    job.emit(others=others, seconds=step * job.timed, package=w.installed("torch"), finite=True)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,18 @@
 
 --data generated: batches made in the loop, as in real use (toy data as in `specs/toy_mmcs.yaml`).
 --data pool: batches from memory, as the peers get them; no training curve, which the peers do not have.
+--set train.precision=bfloat16: any field of the cells, as in a spec.
 """
 
 from __future__ import annotations
 
+import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import saespec.stages  # noqa: F401  # before torch: settings that torch reads when it is imported
+import saespec.cli.stage  # noqa: F401  # before torch: settings that torch reads when it is imported
 
 # isort: split
 import torch
@@ -26,46 +30,54 @@ from saespec.sae.train import Run, train_stack
 from saespec.spec.spec import CellConfig
 
 from . import workload as w
-from .sizes import ACTIVE, BATCH, COEFFICIENTS, LR, WORKLOADS, Workload
+from .sizes import ACTIVE, LR, Workload
 
 CURVE_EVERY = 80
 """Steps between two points of the training curve in `specs/toy_mmcs.yaml`."""
 
 
-def cell(sizes: Workload, coefficient: float, steps: int, curve_points: int, seed: int) -> Cell:
-    """One cell of the workload."""
-    config = CellConfig.model_validate(
-        {
-            "data": {
-                "kind": "toy",
-                "dim": sizes.dim,
-                "features": sizes.features,
-                "active": ACTIVE,
-                "correlation": "random",
-                "decay": {"rule": "multiply", "rate": 0.99},
-            },
-            "sae": {"kind": "relu", "latents": sizes.latents},
-            "loss": {
-                "reconstruction": "sum",
-                "sparsity": {"kind": "l1", "coefficient": coefficient, "per": "sample"},
-            },
-            "train": {
-                "steps": steps,
-                "batch": BATCH,
-                "optimizer": {"kind": "adam", "lr": LR},
-                "curve_points": curve_points,
-            },
-            "seed": seed,
-        }
-    )
-    return Cell(cell_id(config), config)
+def cells(
+    sizes: Workload, steps: int, curve_points: int, seed: int, fields: Mapping[str, Any]
+) -> tuple[Cell, ...]:
+    """The cells of a workload; `fields` are further ones, such as `train.precision`."""
+    base: dict[str, Any] = {
+        "data": {
+            "kind": "toy",
+            "dim": sizes.dim,
+            "features": sizes.features,
+            "active": min(ACTIVE, sizes.features / 2),
+            "correlation": "random",
+            "decay": {"rule": "multiply", "rate": 0.99},
+        },
+        "sae": {"kind": "relu", "latents": sizes.latents},
+        "loss": {"reconstruction": "sum", "sparsity": {"kind": "l1", "per": "sample"}},
+        "train": {
+            "steps": steps,
+            "batch": sizes.batch,
+            "optimizer": {"kind": "adam", "lr": LR},
+            "curve_points": curve_points,
+        },
+        "seed": seed,
+    }
+    for path, value in fields.items():
+        *sections, name = path.split(".")
+        section = base
+        for key in sections:
+            section = section[key]
+        section[name] = value
+    made = []
+    for alpha in sizes.coefficients:
+        base["loss"]["sparsity"]["coefficient"] = alpha
+        config = CellConfig.model_validate(base)
+        made.append(Cell(cell_id(config), config))
+    return tuple(made)
 
 
 class Timed(Batches):
     """A run's batches, made as ever or taken from a pool, with the clock told of each that is asked for."""
 
-    def __init__(self, configs: list[CellConfig], clock: w.Clock, pool: w.Pool | None) -> None:
-        super().__init__(configs, torch.device("cpu"))
+    def __init__(self, configs: list[CellConfig], device: torch.device, clock: w.Clock, pool: w.Pool | None):
+        super().__init__(configs, device)
         self._clock, self._pool = clock, pool
 
     def batch(self, part: str, t: int) -> tuple[Tensor, Tensor]:
@@ -78,30 +90,44 @@ class Timed(Batches):
         return x_NBD, x_NBD
 
 
-def main() -> None:
-    """Train, and print the result."""
-    args = w.arguments(__doc__)
-    sizes = WORKLOADS[args.workload]
-    steps = args.warmup + args.steps + 1  # the clock stops when the last batch is asked for
-    pool = w.Pool(sizes, args.seed) if args.data == "pool" else None
-    points = 1 if pool else max(1, round(steps / CURVE_EVERY))
-    cells = [cell(sizes, alpha, steps, points, args.seed) for alpha in COEFFICIENTS]
-    run = Run(tuple(sorted(cells, key=sort_key)), torch.device("cpu"))
-    clock = w.Clock(args.warmup, args.steps)
-    run.batches = Timed([one.config for one in run.stack.rows], clock, pool)
+def train(job: w.Job, generated: bool, fields: Mapping[str, Any]) -> tuple[Run, list[w.Trained]]:
+    """Train a job's SAEs; the SAEs are in the order of the job's coefficients."""
+    steps = job.steps + 1  # the clock stops when the last batch is asked for
+    points = max(1, round(steps / CURVE_EVERY)) if generated else 1
+    wanted = cells(job.sizes, steps, points, job.seed, fields)
+    run = Run(tuple(sorted(wanted, key=sort_key)), job.device)
+    configs = [one.config for one in run.stack.rows]
+    run.batches = Timed(configs, job.device, job.clock, None if generated else job.pool)
     with tempfile.TemporaryDirectory() as folder:
         train_stack(run, Store(Path(folder)), lambda progress: None, lambda: False)
     params, ids = run.stack.params, [one.id for one in run.stack.cells]
-    trained = [
-        w.Trained(params["encoder"][n], params["bias"][n], params["decoder"][n])
-        for n in (ids.index(one.id) for one in cells)
-    ]
-    source = run.batches.sources[0]
-    truth_GD = pool.truth_GD if pool else source.truth_GD
-    assert truth_GD is not None
-    held_out_BD = pool.held_out_BD if pool else source.batch(HELD_OUT, 0, BATCH)
-    sha256 = pool.sha256 if pool else "made in the loop"
-    w.finish(args, clock, trained, truth_GD, held_out_BD, data=sha256, package=f"saespec {version()}")
+    rows = [ids.index(one.id) for one in wanted]
+    return run, [w.Trained(params["encoder"][n], params["bias"][n], params["decoder"][n]) for n in rows]
+
+
+def main() -> None:
+    """Train, and print the result."""
+    parser = w.parser(__doc__)
+    parser.add_argument("--data", choices=("pool", "generated"), default="pool")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE")
+    args = parser.parse_args()
+    job = w.job(args)
+    fields = dict(item.split("=", 1) for item in args.set)
+    run, trained = train(job, args.data == "generated", {k: _value(v) for k, v in fields.items()})
+    package = f"saespec {version()}"
+    if args.data == "generated":
+        source = run.batches.sources[0]
+        assert source.truth_GD is not None
+        job.finish(trained, package, source.truth_GD, source.batch(HELD_OUT, 0, job.sizes.batch))
+    else:
+        job.finish(trained, package)
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import platform
 import resource
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from typing import Generic, TypeVar
 
@@ -30,34 +31,32 @@ from torch import Tensor
 
 from benchmarks import machine
 
-from .sizes import ACTIVE, BATCH, COEFFICIENTS, POOL, WORKLOADS, Workload
+from .sizes import ACTIVE, WORKLOADS, Workload
 
 
-def arguments(description: str | None) -> argparse.Namespace:
-    """The arguments of a trainer's program; also sets torch's threads and seed."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--workload", choices=list(WORKLOADS), default="d64-n128")
-    parser.add_argument("--steps", type=int, required=True, help="timed steps of all SAEs")
-    parser.add_argument("--warmup", type=int, required=True, help="untimed steps before them")
-    parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--data", choices=("pool", "generated"), default="pool")
-    found = parser.parse_args()
-    os.environ["WANDB_MODE"] = "disabled"
-    torch.set_num_threads(found.threads)
-    torch.manual_seed(found.seed)
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """The arguments that every trainer's program takes."""
+    found = argparse.ArgumentParser(description=description)
+    found.add_argument("--workload", choices=list(WORKLOADS), default="d64-n128")
+    found.add_argument("--steps", type=int, required=True, help="timed steps of all SAEs")
+    found.add_argument("--warmup", type=int, required=True, help="untimed steps before them")
+    found.add_argument("--threads", type=int, required=True)
+    found.add_argument("--device", default="cpu")
+    found.add_argument("--seed", type=int, default=0)
     return found
 
 
 class Clock:
     """Takes the time when the warm-up is over and when all steps are done."""
 
-    def __init__(self, warmup: int, steps: int) -> None:
+    def __init__(self, warmup: int, steps: int, device: torch.device) -> None:
         self._edges: dict[int, machine.Moment | None] = {warmup: None, warmup + steps: None}
+        self._device = device
 
     def tick(self, done: int) -> None:
         """Say that so many steps are done."""
         if done in self._edges and self._edges[done] is None:
+            synchronise(self._device)
             self._edges[done] = machine.now()
 
     @property
@@ -69,35 +68,38 @@ class Clock:
         return machine.between(first, last)
 
 
-class Pool:
-    """Ground truth, batches held in memory, and a held-out batch."""
+def synchronise(device: torch.device) -> None:
+    """Wait for a GPU to finish what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
-    def __init__(self, workload: Workload, seed: int) -> None:
+
+class Pool:
+    """Ground truth, batches held in the device's memory, and a held-out batch."""
+
+    def __init__(self, workload: Workload, seed: int, device: torch.device) -> None:
         generator = torch.Generator().manual_seed(1_000_003 + seed)
         truth_GD = torch.randn(workload.features, workload.dim, generator=generator)
-        self.truth_GD = truth_GD / truth_GD.norm(dim=1, keepdim=True)
+        truth_GD /= truth_GD.norm(dim=1, keepdim=True)
 
         def sample(size: int) -> Tensor:
             uniform_BG = torch.rand(size, workload.features, generator=generator)
             normal_BG = torch.randn(size, workload.features, generator=generator)
             codes_BG = (1 + 0.25 * normal_BG).relu() * (uniform_BG < ACTIVE / workload.features)
-            x_BD: Tensor = codes_BG @ self.truth_GD
+            x_BD: Tensor = codes_BG @ truth_GD
             return x_BD
 
-        self.batches_TBD = torch.stack([sample(BATCH) for _ in range(POOL)])
-        self.held_out_BD = sample(4096)
+        batches_TBD = torch.stack([sample(workload.batch) for _ in range(workload.pool_batches)])
+        # Equal in every trainer's output. Not through NumPy, which the peers' environments need not have.
+        data = ctypes.string_at(batches_TBD.data_ptr(), batches_TBD.nbytes)
+        self.sha256 = hashlib.sha256(data).hexdigest()[:12]
+        self.held_out_BD = sample(4096).to(device)
+        self.truth_GD, self.batches_TBD = truth_GD.to(device), batches_TBD.to(device)
 
     def batch(self, t: int) -> Tensor:
         """Batch t, [B, D]."""
-        batch_BD: Tensor = self.batches_TBD[t % POOL]
+        batch_BD: Tensor = self.batches_TBD[t % len(self.batches_TBD)]
         return batch_BD
-
-    @property
-    def sha256(self) -> str:
-        """Hash of all batches: equal in every trainer's output."""
-        # Not through NumPy, which the peers' environments need not have.
-        data = ctypes.string_at(self.batches_TBD.data_ptr(), self.batches_TBD.nbytes)
-        return hashlib.sha256(data).hexdigest()[:12]
 
 
 Item = TypeVar("Item")
@@ -125,50 +127,89 @@ class Trained:
     decoder_bias_D: Tensor | float = 0.0
 
 
-def finish(
-    args: argparse.Namespace,
-    clock: Clock,
-    trained: Sequence[Trained],
-    truth_GD: Tensor,
-    held_out_BD: Tensor,
-    *,
-    data: str,
-    package: str,
-) -> None:
-    """Print the result of a trainer's program."""
-    with torch.no_grad():
-        scores = [
-            _score(sae, alpha, truth_GD, held_out_BD)
-            for sae, alpha in zip(trained, COEFFICIENTS, strict=True)
-        ]
-    emit(
-        args,
-        seconds=clock.span.seconds,
-        others=clock.span.others,
-        loss=sum(loss for loss, _ in scores) / len(scores),
-        mmcs_best=max(mmcs for _, mmcs in scores),
-        finite=all(math.isfinite(loss) for loss, _ in scores),
-        data_sha256=data,
-        package=package,
-    )
+def job(args: argparse.Namespace) -> Job:
+    """What `parser`'s arguments ask for."""
+    return Job(WORKLOADS[args.workload], args.warmup, args.steps, args.threads, args.device, args.seed)
+
+
+class Job:
+    """What a trainer is asked to do; also sets torch's threads and seed."""
+
+    def __init__(
+        self, sizes: Workload, warmup: int, steps: int, threads: int, device: str, seed: int
+    ) -> None:
+        os.environ["WANDB_MODE"] = "disabled"
+        torch.set_num_threads(threads)
+        torch.manual_seed(seed)
+        self.sizes, self.timed, self.seed = sizes, steps, seed
+        self.device = torch.device(device)
+        self.steps = warmup + steps
+        """Steps of every SAE, the untimed ones included."""
+        self.clock = Clock(warmup, steps, self.device)
+
+    @cached_property
+    def pool(self) -> Pool:
+        """The batches."""
+        return Pool(self.sizes, self.seed, self.device)
+
+    def batches(self, wrap: Callable[[Tensor], Item]) -> TickingBatches[Item]:
+        """The pool's batches without end, for trainers that own their loop."""
+        return TickingBatches(self.pool, self.clock, wrap)
+
+    def finish(
+        self,
+        trained: Sequence[Trained],
+        package: str,
+        truth_GD: Tensor | None = None,
+        held_out_BD: Tensor | None = None,
+    ) -> None:
+        """Stop the clock and print the result; truth and held-out batch are the pool's unless given."""
+        self.clock.tick(self.steps)
+        made = truth_GD is not None
+        truth_GD = self.pool.truth_GD if truth_GD is None else truth_GD
+        held_out_BD = self.pool.held_out_BD if held_out_BD is None else held_out_BD
+        with torch.no_grad():
+            scores = [
+                _score(sae, alpha, truth_GD, held_out_BD)
+                for sae, alpha in zip(trained, self.sizes.coefficients, strict=True)
+            ]
+        self.emit(
+            seconds=self.clock.span.seconds,
+            others=self.clock.span.others,
+            loss=sum(loss for loss, _ in scores) / len(scores),
+            mmcs_best=max(mmcs for _, mmcs in scores),
+            mmcs_mean=sum(mmcs for _, mmcs in scores) / len(scores),
+            finite=all(math.isfinite(loss) for loss, _ in scores),
+            data_sha256="made in the loop" if made else self.pool.sha256,
+            package=package,
+        )
+
+    def emit(self, **fields: object) -> None:
+        """Print one line of JSON: `fields`, and what every program says of itself."""
+        row = {
+            "steps": self.timed,
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            **memory(self.device),
+            **fields,
+        }
+        print(json.dumps(row), flush=True)
+
+
+def memory(device: torch.device) -> dict[str, int | str | None]:
+    """The most memory that this process has used, on the host and on the device; the device's name."""
+    gpu = device.type == "cuda"
+    return {
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "device_memory_bytes": torch.cuda.max_memory_allocated(device) if gpu else None,
+        "device_name": torch.cuda.get_device_name(device) if gpu else machine.processor(),
+    }
 
 
 def installed(distribution: str) -> str:
     """Name and version of an installed package."""
     return f"{distribution} {version(distribution)}"
-
-
-def emit(args: argparse.Namespace, **fields: object) -> None:
-    """Print one line of JSON: `fields`, and what every program says of itself."""
-    row = {
-        "steps": args.steps,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        **fields,
-    }
-    print(json.dumps(row), flush=True)
 
 
 def _score(sae: Trained, alpha: float, truth_GD: Tensor, x_BD: Tensor) -> tuple[float, float]:
