@@ -23,6 +23,9 @@ from .trainers.sizes import WORKLOADS
 QUIET = 0.1
 """Cores that others may keep busy before a measurement counts as disturbed."""
 
+SHORTER = 5
+"""Every round but the first takes this fraction of the steps, unless a step's cost changes meanwhile."""
+
 COLUMNS = (
     Column("workload", "string", "name", "Sizes: d is the dimension, n the number of latents."),
     Column("trainer", "string", "name", "What was measured; see docs/speed.md."),
@@ -71,13 +74,22 @@ class Trainer:
     precision: str = "float32"
     data: str = "pool"
     devices: tuple[str, ...] = ("cpu", "cuda")
+    settles: bool = False
+    """Whether a step's cost changes while the SAEs learn, so that only whole trainings can be compared."""
 
+
+BFLOAT16 = ("--set", "train.precision=bfloat16")
+SPARSE = ("--set", "train.products=sparse")
 
 TRAINERS = (
     Trainer("saespec, as used", "saespec", "saespec_stack", ("--data", "generated"), data="generated"),
     Trainer("saespec", "saespec", "saespec_stack"),
+    Trainer("saespec, sparse", "saespec", "saespec_stack", SPARSE, devices=("cpu",), settles=True),
+    Trainer("saespec, bfloat16", "saespec", "saespec_stack", BFLOAT16, "bfloat16"),
     Trainer(
-        *("saespec, bfloat16", "saespec", "saespec_stack", ("--set", "train.precision=bfloat16"), "bfloat16")
+        *("saespec, bfloat16, sparse", "saespec", "saespec_stack", (*BFLOAT16, *SPARSE), "bfloat16"),
+        devices=("cpu",),
+        settles=True,
     ),
     Trainer("stacked bmm, fused Adam", "reference", "bmm"),
     Trainer("plain loop", "reference", "loop"),
@@ -128,10 +140,13 @@ def measure(settings: Settings, console: Console) -> list[dict[str, Any]]:
         jobs = list(product(settings.workloads, present))
         order.shuffle(jobs)
         for position, (workload, trainer) in enumerate(jobs):
-            attempt, row = 0, _measured(workload, trainer, settings, deadline)
+            steps = settings.steps or WORKLOADS[workload].steps
+            if number and not trainer.settles:
+                steps = max(1, steps // SHORTER)  # how well it learns is known; how fast, is asked again
+            attempt, row = 0, _measured(workload, trainer, steps, settings, deadline)
             while row["others"] >= QUIET and time.monotonic() < deadline:
                 attempt += 1
-                row = _measured(workload, trainer, settings, deadline)
+                row = _measured(workload, trainer, steps, settings, deadline)
             rows.append(row | {"round": number, "position": position, "attempt": attempt})
             console.print(
                 f"round {number + 1}/{settings.rounds}  {workload}  {trainer.name}: "
@@ -152,11 +167,12 @@ def _add_shares(rows: Sequence[dict[str, Any]]) -> None:
             row[share] = row[column] / median(reached) if reached and row[column] else None
 
 
-def _measured(workload: str, trainer: Trainer, settings: Settings, deadline: float) -> dict[str, Any]:
+def _measured(
+    workload: str, trainer: Trainer, steps: int, settings: Settings, deadline: float
+) -> dict[str, Any]:
     """One row, measured as soon as the machine is quiet, or when the deadline is over."""
     machine.wait_until_quiet(QUIET, deadline)
     sizes = WORKLOADS[workload]
-    steps = settings.steps or sizes.steps
     python = settings.pythons.get(trainer.module) or sys.executable
     load = record.load()
     done = machine.run(

@@ -40,7 +40,9 @@ def test_throughput_compares_trainers_on_the_same_data(tmp_path: Path) -> None:
     assert set(rows) == {
         "saespec, as used",
         "saespec",
+        "saespec, sparse",
         "saespec, bfloat16",
+        "saespec, bfloat16, sparse",
         "stacked bmm, fused Adam",
         "plain loop",
         "products alone",
