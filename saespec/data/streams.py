@@ -38,7 +38,8 @@ class Streams:
     def uniform_where(self, stream: str, t: int, mask: Tensor) -> Tensor:
         """Uniform on [0, 1) where the mask is true, zero elsewhere, float32, of the mask's shape."""
         if self.device.type == "cpu":
-            values, chosen = torch.zeros(mask.shape), mask.numpy()
+            values, chosen = torch.empty(mask.shape), mask.numpy()
+            values.numpy().fill(0)
             values.numpy()[chosen] = self._numpy(stream, t).random(np.count_nonzero(chosen), dtype=np.float32)
             return values
         return mask * torch.rand(mask.shape, generator=self._torch(stream, t), device=self.device)

@@ -6,6 +6,7 @@ Legend: B samples in a batch, G ground-truth features, D dimensions. float32 unl
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -14,10 +15,14 @@ from torch import Tensor
 
 from saespec.spec.toy import Decay, RandomCorrelation, ToyData
 
+from .ahead import AT_ONCE, Ahead
 from .streams import Streams
 
 CHUNK = 16
 """Batches whose probabilities are computed together."""
+
+DRAWN_FLOATS = 2**22
+"""How much may be drawn before it is needed."""
 
 
 class Toy:
@@ -33,6 +38,7 @@ class Toy:
         self._index_G = torch.arange(config.features, dtype=torch.float32, device=streams.device)
         self._chunk: tuple[str, int, int] | None = None
         self._probabilities_TG = torch.empty(0)
+        self._ahead: dict[int, Ahead[tuple[Tensor, Tensor]]] = {}
         self._factor_GK: Tensor | None = None
         if isinstance(config.correlation, RandomCorrelation):
             factor = correlation_factor(config.features, config.correlation, streams.host("covariance"))
@@ -61,9 +67,7 @@ class Toy:
     def codes(self, part: str, t: int, size: int) -> Tensor:
         """True coefficients b ⊙ u of batch t, [size, G]; zero where a feature is inactive."""
         low, high = self.config.coefficients.low, self.config.coefficients.high
-        uniform_BG = self.streams.uniform(f"{part}/activity", t, size, self.config.features)
-        active_BG = uniform_BG < self.probabilities(part, t, size)
-        codes_BG = self.streams.uniform_where(f"{part}/coefficients", t, active_BG)
+        active_BG, codes_BG = self._drawn(part, t, size)
         if (low, high) != (0.0, 1.0):
             codes_BG = codes_BG * (high - low) + active_BG * low
         if self.config.empty_rows == "fill":
@@ -71,6 +75,28 @@ class Toy:
             empty_B = ~active_BG.any(dim=1)
             codes_BG[torch.arange(size, device=codes_BG.device), one_B] += empty_B.float()
         return codes_BG
+
+    def _drawn(self, part: str, t: int, size: int) -> tuple[Tensor, Tensor]:
+        """Activity (bool) and uniform coefficients where active, [size, G] each."""
+        if self.streams.device.type != "cpu":
+            return self._job(part, t, size)()
+        if size not in self._ahead:
+            at_once = min(AT_ONCE, DRAWN_FLOATS // (size * self.config.features))
+            self._ahead[size] = Ahead(lambda part, t: self._job(part, t, size), at_once)
+        return self._ahead[size](part, t)
+
+    def _job(self, part: str, t: int, size: int) -> Callable[[], tuple[Tensor, Tensor]]:
+        p_BG = self.probabilities(part, t, size)
+
+        def draw() -> tuple[Tensor, Tensor]:
+            uniform_BG = self.streams.uniform(f"{part}/activity", t, size, self.config.features)
+            if self.streams.device.type == "cpu":
+                active_BG = torch.from_numpy(uniform_BG.numpy() < p_BG.numpy())
+            else:
+                active_BG = uniform_BG < p_BG
+            return active_BG, self.streams.uniform_where(f"{part}/coefficients", t, active_BG)
+
+        return draw
 
     def probabilities(self, part: str, t: int, size: int) -> Tensor:
         """Probability of each feature to be active in batch t: [1, G], or [size, G] if drawn per sample."""
