@@ -15,10 +15,9 @@ from typing import Annotated
 
 import typer
 
-# Threads that wait for each other spin by default, as if the machine were theirs alone: beside two other busy
-# processes on two cores a step then takes ten times longer. Of 300 and 1000, measured on an idle machine at d=64,
-# 300 costs 23-37 %, 1000 costs 0-9 %. Read when torch is first imported.
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+from saespec.stages.threads import wait_briefly
+
+wait_briefly()  # torch is imported by what the commands below call
 
 app = typer.Typer(
     add_completion=False,

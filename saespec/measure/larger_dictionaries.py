@@ -8,10 +8,9 @@ from saespec.sae.cosine import cosines
 from saespec.spec.measures import LargerDictionaries
 
 from .families import with_larger
+from .recovery import THRESHOLD
 from .rows import Rows
 from .trained import Trained
-
-THRESHOLD = 0.9
 
 
 def measure(config: LargerDictionaries, stacks: Sequence[Trained]) -> Rows:

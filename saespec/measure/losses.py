@@ -30,7 +30,7 @@ def measure(config: Losses, stacks: Sequence[Trained]) -> Rows:
                 reconstruction_loss=[reconstruction],
                 l1_loss=[l1],
                 loss=[reconstruction + cell.config.loss.sparsity.coefficient * l1],
-                l0=[float(activity.l0_N[n]) / activity.samples],
+                l0=[float(activity.fired_NL[n].sum()) / activity.samples],
                 fvu=[squared_error / variance if (variance := float(activity.variance_N[n])) else None],
             )
     return rows

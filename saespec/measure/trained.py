@@ -31,8 +31,6 @@ class Activity:
     samples: int
     squared_error_N: Tensor
     l1_N: Tensor
-    l0_N: Tensor
-    """Latents that are not zero, summed over samples."""
     variance_N: Tensor
     """Squared distance of the targets from their mean, summed over samples."""
     fired_NL: Tensor
@@ -80,7 +78,7 @@ class Trained:
 
     def _sum_activity(self, batches: int) -> Activity:
         N, L, D = self.dictionary_NLD.shape
-        squared_error_N, l1_N, l0_N, power_N = (torch.zeros(N, dtype=torch.float64) for _ in range(4))
+        squared_error_N, l1_N, power_N = (torch.zeros(N, dtype=torch.float64) for _ in range(3))
         fired_NL, codes_NL = (torch.zeros(N, L, dtype=torch.float64) for _ in range(2))
         mean_ND = torch.zeros(N, D, dtype=torch.float64)
         for codes_NBL, target_NBD in self.codes(batches):
@@ -93,9 +91,8 @@ class Trained:
             power_N += _sum(target_NBD.square(), (1, 2))
             mean_ND += _sum(target_NBD, (1,))
         samples = batches * self.cells[0].config.train.batch
-        l0_N = fired_NL.sum(dim=1)
         variance_N = power_N - mean_ND.square().sum(dim=1) / samples
-        return Activity(samples, squared_error_N, l1_N, l0_N, variance_N, fired_NL, codes_NL)
+        return Activity(samples, squared_error_N, l1_N, variance_N, fired_NL, codes_NL)
 
 
 def _sum(values: Tensor, dims: tuple[int, ...]) -> Tensor:
