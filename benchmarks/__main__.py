@@ -18,6 +18,9 @@ console = Console(width=170)
 Rounds = Annotated[int, typer.Option(help="How often each measurement is made.", min=1)]
 Threads = Annotated[int, typer.Option(help="Threads for torch.", min=1)]
 Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")]
+Patience = Annotated[
+    float, typer.Option(help="Seconds to spend on repeating what others disturbed, once it is quiet.")
+]
 Seed = Annotated[int, typer.Option(help="Of the order, the data and the weights.")]
 Workloads = Annotated[list[str] | None, typer.Option(help=f"{' or '.join(WORKLOADS)}; all by default.")]
 Out = Annotated[Path | None, typer.Option(help="The Parquet file.", show_default="benchmarks/results/…")]
@@ -37,9 +40,7 @@ def throughput_(
     dictionary_learning_python: Annotated[
         Path | None, typer.Option(help="Python of an environment with dictionary-learning 0.1.0.")
     ] = None,
-    patience: Annotated[
-        float, typer.Option(help="Seconds to spend on waiting for a quiet machine and on repetitions.")
-    ] = 0.0,
+    patience: Patience = 0.0,
     seed: Seed = 0,
     out: Out = None,
 ) -> None:
@@ -72,6 +73,7 @@ def scaling_(
     precision: Annotated[str, typer.Option(help="float32 or another that `train.precision` takes.")] = (
         "float32"
     ),
+    patience: Patience = 0.0,
     seed: Seed = 0,
     out: Out = None,
 ) -> None:
@@ -84,6 +86,7 @@ def scaling_(
         bases=_known("workload", workload, list(scaling.BASES)),
         vary=_known("size", vary, list(scaling.VALUES)),
         fields={} if precision == "float32" else {"train.precision": precision},
+        patience=patience,
     )
     _finish("scaling", scaling.measure(settings, console), out, device)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from saespec.spec.columns import Column
 
-from . import machine, record
+from . import machine
 
 COLUMNS = (
     Column("workload", "string", "name", "Sizes: d is the dimension, n the number of latents."),
@@ -60,7 +60,7 @@ def measure(
     rows: list[dict[str, Any]] = []
     for number in range(-1, rounds):
         for (workload, draw), made in sources.items():
-            load, start = record.load(), machine.now()
+            load, start = machine.load(), machine.now()
             for t in range(batches):
                 made.batch(TRAIN, (number + 1) * batches + t, WORKLOADS[workload].batch)
             synchronise(chosen)

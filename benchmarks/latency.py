@@ -11,7 +11,7 @@ from typing import Any
 
 from saespec.spec.columns import Column
 
-from . import machine, record
+from . import machine
 
 COLUMNS = (
     Column("command", "string", "name", "Arguments of saespec."),
@@ -74,7 +74,7 @@ def measure(rounds: int, sizes: tuple[int, ...]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         for number in range(-1, rounds):
             for command, cells in random.Random(number).sample(commands, len(commands)):
-                load = record.load()
+                load = machine.load()
                 done = machine.run(
                     [sys.executable, "-m", "saespec", *command],
                     folder=root,

@@ -7,11 +7,11 @@ import platform
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
 TICK = os.sysconf("SC_CLK_TCK")
@@ -94,6 +94,11 @@ def busy_seconds() -> float:
     return (user + nice + system + sum(interrupts)) / TICK
 
 
+def load() -> float:
+    """Load average over the last minute."""
+    return os.getloadavg()[0]
+
+
 def memory_now(peak: bool) -> float:
     """Bytes that this process has in memory, or their peak since `forget_peak`; NaN where nothing tells."""
     name = "VmHWM:" if peak else "VmRSS:"
@@ -110,12 +115,31 @@ def forget_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
-def wait_until_quiet(limit: float, deadline: float) -> None:
-    """Wait until, for two seconds, others keep fewer than `limit` cores busy, or the deadline is over."""
+QUIET = 0.1
+"""Cores that others may keep busy before a measurement counts as disturbed."""
+
+
+def undisturbed(measure: Callable[[], dict[str, Any]], deadline: float) -> dict[str, Any]:
+    """Measure, and again, once the machine is quiet, as long as others disturb it and the deadline is not over.
+
+    The row says in `attempt` how often it was repeated, in `load` how busy the machine was before.
+    """
+    attempt = 0
+    while True:
+        before = load()
+        row = {"load": before, "attempt": attempt, **measure()}
+        if not row["others"] >= QUIET or time.monotonic() >= deadline:  # NaN, where unknown, is quiet
+            return row
+        _wait_until_quiet(deadline)
+        attempt += 1
+
+
+def _wait_until_quiet(deadline: float) -> None:
+    """Wait until, for two seconds, others keep fewer than `QUIET` cores busy, or the deadline is over."""
     while time.monotonic() < deadline:
         start = now()
         time.sleep(2)
-        if not between(start, now()).others >= limit:
+        if not between(start, now()).others >= QUIET:
             return
 
 

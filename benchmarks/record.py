@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -50,8 +49,3 @@ def write(
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     parquet.write(path, name, [*columns, *WHERE], [{**here, **row} for row in rows], footer)
-
-
-def load() -> float:
-    """Load average over the last minute."""
-    return os.getloadavg()[0]

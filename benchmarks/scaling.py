@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import get_context
 from typing import Any
 
@@ -14,7 +16,7 @@ from rich.console import Console
 
 from saespec.spec.columns import Column
 
-from . import record
+from . import machine
 from .trainers.sizes import WORKLOADS, Workload
 
 COLUMNS = (
@@ -29,6 +31,9 @@ COLUMNS = (
     Column("threads", "int64", "threads", "Threads that torch might use."),
     Column("round", "int64", "index", "The round, from 0."),
     Column("position", "int64", "index", "Place in the round's random order, from 0."),
+    Column(
+        "attempt", "int64", "index", "How often this measurement was repeated because others disturbed it."
+    ),
     Column("steps", "int64", "steps", "Timed steps of every SAE."),
     Column("seconds", "float64", "s", "Time of these steps."),
     Column("steps_per_second", "float64", "SAE-steps/s", "Steps a second, summed over the SAEs."),
@@ -62,6 +67,8 @@ class Settings:
     vary: Collection[str]
     fields: Mapping[str, Any]
     """Fields of the cells, such as train.precision."""
+    patience: float
+    """Seconds to spend, over all, on repeating what others disturbed, once it is quiet."""
 
 
 def points(bases: Collection[str], vary: Collection[str]) -> list[tuple[str, Workload]]:
@@ -82,28 +89,15 @@ def measure(settings: Settings, console: Console) -> list[dict[str, Any]]:
     context = get_context("forkserver")  # it imports torch once; each point is a fresh fork of it
     context.set_forkserver_preload(["benchmarks.trainers.point"])
     order = random.Random(settings.seed)
+    deadline = time.monotonic() + settings.patience
     rows: list[dict[str, Any]] = []
     with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as processes:
         for number in range(settings.rounds):
             jobs = points(settings.bases, settings.vary)
             order.shuffle(jobs)
             for position, (base, sizes) in enumerate(jobs):
-                load = record.load()
-                task = processes.submit(_point, sizes, settings)
-                row = {
-                    "base": base,
-                    "precision": settings.fields.get("train.precision", "float32"),
-                    "device": settings.device.split(":")[0],
-                    "cells": sizes.cells,
-                    "latents": sizes.latents,
-                    "batch": sizes.batch,
-                    "dim": sizes.dim,
-                    "threads": settings.threads,
-                    "round": number,
-                    "position": position,
-                    "load": load,
-                    **task.result(),
-                }
+                row = machine.undisturbed(partial(_forked, processes, sizes, settings), deadline)
+                row |= {"base": base, "round": number, "position": position}
                 rows.append(row)
                 console.print(
                     f"round {number + 1}/{settings.rounds}  {sizes.cells} cells, {sizes.latents} latents, "
@@ -114,7 +108,20 @@ def measure(settings: Settings, console: Console) -> list[dict[str, Any]]:
     return rows
 
 
+def _forked(processes: ProcessPoolExecutor, sizes: Workload, settings: Settings) -> dict[str, Any]:
+    return processes.submit(_point, sizes, settings).result()
+
+
 def _point(sizes: Workload, settings: Settings) -> dict[str, Any]:
     from .trainers import point
 
-    return point.measure(sizes, settings.threads, settings.device, settings.seed, settings.fields)
+    return {
+        "precision": settings.fields.get("train.precision", "float32"),
+        "device": settings.device.split(":")[0],
+        "cells": sizes.cells,
+        "latents": sizes.latents,
+        "batch": sizes.batch,
+        "dim": sizes.dim,
+        "threads": settings.threads,
+        **point.measure(sizes, settings.threads, settings.device, settings.seed, settings.fields),
+    }

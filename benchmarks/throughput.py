@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -17,11 +18,8 @@ from rich.console import Console
 
 from saespec.spec.columns import Column
 
-from . import machine, record
+from . import machine
 from .trainers.sizes import WORKLOADS
-
-QUIET = 0.1
-"""Cores that others may keep busy before a measurement counts as disturbed."""
 
 SHORTER = 5
 """Every round but the first takes this fraction of the steps, unless a step's cost changes meanwhile."""
@@ -121,7 +119,7 @@ class Settings:
     pythons: dict[str, Path | None]
     """Interpreter of each peer's environment, by module; None leaves the peer out."""
     patience: float
-    """Seconds to spend, over all, on waiting for a quiet machine and repeating what was disturbed."""
+    """Seconds to spend, over all, on repeating what others disturbed, once it is quiet."""
 
 
 def measure(settings: Settings, console: Console) -> list[dict[str, Any]]:
@@ -143,11 +141,8 @@ def measure(settings: Settings, console: Console) -> list[dict[str, Any]]:
             steps = settings.steps or WORKLOADS[workload].steps
             if number and not trainer.settles:
                 steps = max(1, steps // SHORTER)  # how well it learns is known; how fast, is asked again
-            attempt, row = 0, _measured(workload, trainer, steps, settings, deadline)
-            while row["others"] >= QUIET and time.monotonic() < deadline:
-                attempt += 1
-                row = _measured(workload, trainer, steps, settings, deadline)
-            rows.append(row | {"round": number, "position": position, "attempt": attempt})
+            row = machine.undisturbed(partial(_measured, workload, trainer, steps, settings), deadline)
+            rows.append(row | {"round": number, "position": position})
             console.print(
                 f"round {number + 1}/{settings.rounds}  {workload}  {trainer.name}: "
                 f"{row['steps_per_second']:,.0f} SAE-steps/s, others {row['others']:.2f} cores",
@@ -167,14 +162,10 @@ def _add_shares(rows: Sequence[dict[str, Any]]) -> None:
             row[share] = row[column] / median(reached) if reached and row[column] else None
 
 
-def _measured(
-    workload: str, trainer: Trainer, steps: int, settings: Settings, deadline: float
-) -> dict[str, Any]:
-    """One row, measured as soon as the machine is quiet, or when the deadline is over."""
-    machine.wait_until_quiet(QUIET, deadline)
+def _measured(workload: str, trainer: Trainer, steps: int, settings: Settings) -> dict[str, Any]:
+    """One row."""
     sizes = WORKLOADS[workload]
     python = settings.pythons.get(trainer.module) or sys.executable
-    load = record.load()
     done = machine.run(
         [
             *(str(python), "-m", f"benchmarks.trainers.{trainer.module}", *trainer.options),
@@ -203,6 +194,5 @@ def _measured(
         "steps_per_second": per_second,
         "flop_rate": None if trainer.name == COPIES else per_second * sizes.flops,
         "byte_rate": None if trainer.name.startswith(PRODUCTS) else per_second * sizes.bytes,
-        "load": load,
         **said,
     }

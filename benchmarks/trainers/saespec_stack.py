@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ from saespec.sae.checkpoint import Store
 from saespec.sae.stack import sort_key
 from saespec.sae.train import Run, train_stack
 from saespec.spec.spec import CellConfig
+from saespec.stages import device
 
 from . import workload as w
 from .sizes import ACTIVE, LR, Workload
@@ -76,8 +78,8 @@ def cells(
 class Timed(Batches):
     """A run's batches, made as ever or taken from a pool, with the clock told of each that is asked for."""
 
-    def __init__(self, configs: list[CellConfig], device: torch.device, clock: w.Clock, pool: w.Pool | None):
-        super().__init__(configs, device)
+    def __init__(self, configs: list[CellConfig], on: torch.device, clock: w.Clock, pool: w.Pool | None):
+        super().__init__(configs, on)
         self._clock, self._pool = clock, pool
 
     def batch(self, part: str, t: int) -> tuple[Tensor, Tensor]:
@@ -92,6 +94,8 @@ class Timed(Batches):
 
 def train(job: w.Job, generated: bool, fields: Mapping[str, Any]) -> tuple[Run, list[w.Trained]]:
     """Train a job's SAEs; the SAEs are in the order of the job's coefficients."""
+    os.environ[device.VARIABLE] = str(job.device)
+    device.device()  # sets torch as a stage does: deterministic kernels, float32 that is float32
     steps = job.steps + 1  # the clock stops when the last batch is asked for
     points = max(1, round(steps / CURVE_EVERY)) if generated else 1
     wanted = cells(job.sizes, steps, points, job.seed, fields)
