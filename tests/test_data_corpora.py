@@ -11,14 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from corpus_sample import WORDS, sentences
 from pydantic import TypeAdapter
 
 from saespec.data.corpora import content_hash, documents, is_held_out
 from saespec.data.tokens import END_OF_TEXT, Tokens, contexts, end_of_text, train_tokenizer
 from saespec.errors import CallError
 from saespec.spec.corpus import Corpus
-
-WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "saw", "that", "rat", "ran", "to", "an", "old", "oak"]
 
 
 def corpus(**fields: Any) -> Corpus:
@@ -36,11 +35,6 @@ def sources(package: str) -> Corpus:
 
 def both(made: Corpus, root: Path) -> list[str]:
     return [*documents(made, "train", root), *documents(made, "held-out", root)]
-
-
-def sentences(number: int) -> list[str]:
-    draw = np.random.default_rng(0)
-    return [" ".join(draw.choice(WORDS, size=12)) for _ in range(number)]
 
 
 def test_a_document_is_in_one_part_and_copies_follow_it(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -112,24 +113,40 @@ def _first_line(error: BaseException) -> str:
     return text[:300] or type(error).__name__
 
 
+LIBRARIES = ("transformers", "datasets", "huggingface_hub", "accelerate")
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Without progress bars, advice and warnings of the hub's libraries: saespec reports by itself."""
+    """Without progress bars, advice and warnings of the hub's libraries that are imported: saespec reports itself."""
+    loggers = [logging.getLogger(name) for name in LIBRARIES]
+    levels = [logger.level for logger in loggers]
+    with contextlib.ExitStack() as stack:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(logging.ERROR)
+            stack.callback(logger.setLevel, level)
+        for hide, show in _progress_bars():
+            hide()
+            stack.callback(show)
+        stack.enter_context(warnings.catch_warnings())
+        warnings.filterwarnings("ignore", module=rf"({'|'.join(LIBRARIES)})\b")
+        yield
+
+
+def _progress_bars() -> Iterator[tuple[Callable[[], None], Callable[[], None]]]:
+    """What hides and shows the progress bars that are on now."""
     import huggingface_hub.utils
 
     hub: Any = huggingface_hub.utils
-    loggers = [logging.getLogger(n) for n in ("transformers", "datasets", "huggingface_hub", "accelerate")]
-    levels = [logger.level for logger in loggers]
-    bars = hub.are_progress_bars_disabled()
-    hub.disable_progress_bars()
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"(transformers|datasets|huggingface_hub|accelerate)\b")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-        if not bars:
-            hub.enable_progress_bars()
+    if not hub.are_progress_bars_disabled():
+        yield hub.disable_progress_bars, hub.enable_progress_bars
+    if "transformers" in sys.modules:
+        from transformers.utils import logging as bars
+
+        if bars.is_progress_bar_enabled():
+            yield bars.disable_progress_bar, bars.enable_progress_bar
+    if "datasets" in sys.modules:
+        import datasets
+
+        if not datasets.are_progress_bars_disabled():
+            yield datasets.disable_progress_bars, datasets.enable_progress_bars

@@ -99,9 +99,9 @@ def load_tokenizer(config: NamedTokenizer, root: Path) -> PreTrainedTokenizerBas
 
 def read_tokenizer(where: Path | str, commit: str | None = None) -> PreTrainedTokenizerBase:
     """The tokenizer of a folder, or of a hub id at a commit. Raises as `load_tokenizer` does."""
-    with hub.asking("model", str(where), commit or ""):
-        from transformers import AutoTokenizer
+    from transformers import AutoTokenizer
 
+    with hub.asking("model", str(where), commit or ""):
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             str(where), revision=commit or "main", trust_remote_code=False, local_files_only=commit is None
         )
