@@ -15,7 +15,7 @@ from saespec.plan.groups import group_name
 from saespec.plan.model import Plan
 from saespec.plan.stages import TABLES, table_names
 from saespec.results.schema import UNTRACKED, tables
-from saespec.spec.fields import kinds_of, stored_fields
+from saespec.spec.fields import scope, stored_fields
 
 
 def changed(tmp_path: Path, *edits: tuple[str, str], spec: str = SPEC) -> set[str]:
@@ -102,7 +102,7 @@ def test_columns_do_not_change_unnoticed(tmp_path: Path) -> None:
     """The plan cannot see the columns that `results/schema.py` adds: raise TABLES along with this digest."""
     text = SPEC.replace("[recovery]", "[recovery, losses, latents, larger_dictionaries, dead_latents]")
     spec = planned(make(tmp_path, text=text), tmp_path).spec
-    seen = {column for _, column in stored_fields(kinds_of(spec))}
+    seen = {column for _, column in stored_fields(scope(spec))}
     seen |= {column for measure in spec.measure for columns in measure.columns.values() for column in columns}
     added = sorted(
         (t, repr([c for c in cs if c not in seen])) for t, cs in tables(spec).items() if t not in UNTRACKED

@@ -58,7 +58,7 @@ def test_canonical_lambda_undoes_each_document_convention(reconstruction, per, e
 
 
 def test_cell_row_fills_declared_columns_only():
-    row = schema.cell_row(Cell(id="abc", config=config(spec())), "toy")
+    row = schema.declared_part(spec(), schema.cell_row(Cell(id="abc", config=config(spec())), "toy"))
     assert row.keys() < set(names("cells", spec()))
     assert (row["cell"], row["spec"], row["seed"], row["latents"], row["latent_ratio"]) == (
         "abc",
@@ -86,3 +86,28 @@ def test_schema_imports_without_heavy_libraries():
     code = f"import sys, saespec.results.schema; print([m for m in {heavy} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_fields_that_the_language_gained_later_are_columns_where_they_are_set():
+    def columns(**changes):
+        return {"precision", "products"} & set(names("cells", spec(**changes)))
+
+    train = {**spec().train.model_dump(), "precision": "bfloat16"}
+    assert columns() == set()
+    assert columns(train=train) == {"precision"}
+    assert columns(sweep={"grid": {"train.products": ["dense"]}}) == {"products"}
+    assert columns(sweep={"cases": [{"train": train}]}) == {
+        "precision",
+        *(["products"] if "products" in train else []),
+    }
+    row = schema.cell_row(Cell("abc", config(spec())), "toy")
+    assert row["precision"] == "float32"
+    assert "precision" not in schema.declared_part(spec(), row)
+    assert schema.declared_part(spec(train=train), row)["precision"] == "float32"
+
+
+def test_a_table_describes_the_kinds_that_the_spec_has():
+    baseline = {"name": "ICA", "sae": {"kind": "ica", "latents": 8}}
+    assert "ica_iterations" not in names("cells", spec())
+    assert "ica_iterations" in names("cells", spec(sweep={"beside": [baseline]}))
+    assert "tied" not in names("cells", spec(sae={"kind": "pca", "latents": 8}))

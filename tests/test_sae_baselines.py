@@ -199,6 +199,7 @@ def test_a_case_replaces_the_whole_autoencoder(tmp_path: Path) -> None:
         ("kind: pca,", "kind: ica,", "at most 2048 steps of 256 × 64"),
         ("kind: pca,", "kind: pca, tied: false,", "is not a known key"),
         ("latents: 8}}", "latents: 8}, train.precision: bfloat16}", "fitted in double precision"),
+        ("latents: 8}}", "latents: 8}, train.products: sparse}", "fitted with dense products"),
         ("latents: 8}}", "latents: 8}, train.steps: 1, train.batch: 7}", "at least as many vectors"),
     ],
 )

@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from saespec.errors import CallError
-from saespec.spec.fields import kinds_of, stored_fields
+from saespec.spec.fields import scope, stored_fields
 from saespec.spec.spec import Spec
 from saespec.spec.transformer import Site, TrainedModel, TransformerData
 
@@ -175,7 +175,7 @@ def _measured(spec: Spec, cells: Sequence[Cell]) -> dict[str, Any]:
         "cases": [cell.case for cell in cells],
         "measure": [measure.model_dump(mode="json") for measure in spec.measure],
         "columns": [
-            [asdict(column) for _, column in stored_fields(kinds_of(spec))],
+            [asdict(column) for _, column in stored_fields(scope(spec))],
             [[t, asdict(c)] for measure in spec.measure for t, cs in measure.columns.items() for c in cs],
         ],
         "tables": TABLES,

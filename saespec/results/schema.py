@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from saespec.plan.model import Cell
 from saespec.spec.columns import Column, ColumnType
-from saespec.spec.fields import kinds_of, row, stored_fields
+from saespec.spec.fields import row, scope, stored_fields
 from saespec.spec.spec import CellConfig, Spec
 from saespec.spec.toy import ToyData
 
@@ -99,7 +99,7 @@ def tables(spec: Spec) -> dict[str, tuple[Column, ...]]:
     declared: dict[str, dict[str, Column]] = {"cells": {}, "curves": {}}
     _add(
         declared["cells"],
-        (_CELL, _SPEC, _CASE, _SEED, *(column for _, column in stored_fields(kinds_of(spec))), *_DERIVED),
+        (_CELL, _SPEC, _CASE, _SEED, *(column for _, column in stored_fields(scope(spec))), *_DERIVED),
     )
     _add(declared["curves"], _CURVES)
     for measure in spec.measure:
@@ -145,6 +145,12 @@ def cell_row(cell: Cell, spec_name: str) -> dict[str, Any]:
         else None,
         "canonical_lambda": canonical_lambda(config),
     }
+
+
+def declared_part(spec: Spec, row: dict[str, Any]) -> dict[str, Any]:
+    """Return what a row of `cells` says in columns that the spec's table has: it leaves out fields of `Added`."""
+    names = [{column.name for _, column in stored_fields(within)} for within in (None, scope(spec))]
+    return {name: value for name, value in row.items() if name not in names[0] - names[1]}
 
 
 def arrow_schema(columns: Iterable[Column]) -> pa.Schema:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, create_model
 from pydantic.fields import FieldInfo
 
 from .base import Strict
-from .columns import Column, ColumnType, Stored
+from .columns import Added, Column, ColumnType, Stored
 from .spec import CellConfig, Spec
 
 Model = type[BaseModel]
@@ -144,22 +144,23 @@ def _stored(info: FieldInfo) -> Stored | None:
     return next((mark for mark in info.metadata if isinstance(mark, Stored)), None)
 
 
-Kinds = frozenset[tuple[str, str]]
-"""Pairs of a section and a kind that it may have, such as `("data", "toy")`."""
+Scope = frozenset[tuple[str, str]]
+"""What cells may have: a section with a kind, `("sae", "pca")`, and `("set", path)` for fields gained later."""
 
 _OF_KINDS = ("data", "sae")
 """The sections that are unions."""
 
 
 @cache
-def stored_fields(kinds: Kinds | None = None) -> tuple[tuple[str, Column], ...]:
+def stored_fields(within: Scope | None = None) -> tuple[tuple[str, Column], ...]:
     """Dotted path and `cells` column of every stored field of a cell, members of unions included.
 
-    `kinds`: only fields that sections of these kinds have.
+    `within`: only those of sections of these kinds, and of fields that the language gained later those that are
+    set: so tables of specs that do not mention them stay as they are.
     """
     found: list[tuple[str, Column]] = []
     for path, every in cell_fields().items():
-        fields = [field for field in every if kinds is None or _belongs(field, kinds)]
+        fields = [field for field in every if within is None or _belongs(field, within)]
         marks = {mark for f in fields if (mark := _stored(f.info))}
         if not marks:
             continue
@@ -172,11 +173,17 @@ def stored_fields(kinds: Kinds | None = None) -> tuple[tuple[str, Column], ...]:
     return tuple(found)
 
 
-def _belongs(field: Field, kinds: Kinds) -> bool:
+def _belongs(field: Field, within: Scope) -> bool:
     section = field.path.split(".")[0]
+    if _is_added(field) and ("set", field.path) not in within:
+        return False
     if section not in _OF_KINDS or field.path == section:
         return True
-    return any((field.path, field.owner) in _fields_of(*pair) for pair in kinds if pair[0] == section)
+    return any((field.path, field.owner) in _fields_of(*pair) for pair in within if pair[0] == section)
+
+
+def _is_added(field: Field) -> bool:
+    return any(isinstance(mark, Added) for mark in field.info.metadata)
 
 
 @cache
@@ -186,25 +193,54 @@ def _fields_of(section: str, kind: str) -> frozenset[tuple[str, Model]]:
     return frozenset((field.path, field.owner) for field in walk(member, f"{section}."))
 
 
-def kinds_of(spec: Spec) -> Kinds:
-    """The kinds of data and of autoencoder that the spec's cells may have, its sweep considered."""
-    if not all(hasattr(spec, section) for section in _OF_KINDS):
-        return all_kinds()  # a spec with errors
+def scope(spec: Spec) -> Scope:
+    """What the spec's cells may have, its sweep considered; all that there is for a spec with errors."""
+    if not all(hasattr(spec, section) for section in SECTIONS):
+        return _everything()
+    axes = [*spec.sweep.grid.items(), *spec.sweep.zip.items()]
+    settings = [(path, v) for path, axis in axes for v in (axis if isinstance(axis, list) else [None])]
+    settings += [item for case in (*spec.sweep.cases, *spec.sweep.beside) for item in case.items()]
     found = {(section, getattr(spec, section).kind) for section in _OF_KINDS}
-    swept = [*spec.sweep.grid.items(), *spec.sweep.zip.items()]
-    values = [(path, value) for path, axis in swept if isinstance(axis, list) for value in axis]
-    values += [item for case in (*spec.sweep.cases, *spec.sweep.beside) for item in case.items()]
-    for path, value in values:
+    for path, value in settings:
         section, _, rest = path.partition(".")
         if section in _OF_KINDS and (rest == "kind" or (isinstance(value, dict) and not rest)):
-            found.add((section, value["kind"] if isinstance(value, dict) else value))
-    return frozenset(found)
+            found.add((section, str(value["kind"] if isinstance(value, dict) else value)))
+    return frozenset(found | {("set", path) for path in _added() if _is_set(path, spec, settings)})
 
 
-def all_kinds() -> Kinds:
-    """Every kind of data and of autoencoder."""
+@cache
+def _added() -> tuple[str, ...]:
+    return tuple(path for path, fields in cell_fields().items() if any(map(_is_added, fields)))
+
+
+def _is_set(path: str, spec: Spec, settings: list[tuple[str, Any]]) -> bool:
+    """Whether a field has another value than its default anywhere in the spec, or is swept."""
+    value: Any = spec
+    for part in path.split("."):
+        value = getattr(value, part, None)
+    defaults = [f.info.get_default(call_default_factory=True) for f in cell_fields()[path] if _is_added(f)]
+    if value is not None and value not in defaults:
+        return True
+    return any(_reaches(path, setter, inner) for setter, inner in settings)
+
+
+def _reaches(path: str, setter: str, value: Any) -> bool:
+    """Whether setting a field or a section to a value sets what lies at the path."""
+    if path == setter:
+        return True
+    if not path.startswith(f"{setter}."):
+        return False
+    for part in path[len(setter) + 1 :].split("."):
+        if not isinstance(value, dict) or part not in value:
+            return False
+        value = value[part]
+    return True
+
+
+def _everything() -> Scope:
     members = [(s, m) for s in _OF_KINDS for m in models(CellConfig.model_fields[s].annotation)]
-    return frozenset((s, k) for s, m in members for k in literals(m.model_fields["kind"].annotation))
+    kinds = {(s, k) for s, m in members for k in literals(m.model_fields["kind"].annotation)}
+    return frozenset(kinds | {("set", path) for path in _added()})
 
 
 @cache

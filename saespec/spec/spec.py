@@ -53,6 +53,8 @@ def _unfit(cell: CellConfig | Spec) -> Iterator[Conflict]:
         yield Conflict("sae.latents", message, f"write latents: {data.dim}")
     if train and train.precision != "float32":
         yield Conflict("train.precision", f"kind: {sae.kind} is fitted in double precision", "remove it")
+    if train and train.products != "dense":
+        yield Conflict("train.products", f"kind: {sae.kind} is fitted with dense products", "remove it")
     if data and train and isinstance(sae, IcaSAE):
         most = ICA_NUMBERS // (train.batch * data.dim)
         if train.steps > most:

@@ -22,7 +22,8 @@ def measure(plan_path: Path) -> None:
     chosen = device()
     folder = plan_path.parent
     stacks = load([(group.cells, folder / "cells" / group.name) for group in plan.groups], chosen)
-    found = tables(plan.spec.name, plan.cells, plan.spec.measure, stacks)
+    found = dict(tables(plan.spec.name, plan.cells, plan.spec.measure, stacks))
+    found["cells"] = [schema.declared_part(plan.spec, row) for row in found["cells"]]
     trained_on = "+".join(sorted({kind for stack in stacks for kind in stack.trained_on}))
     made = provenance(
         plan.spec.name,
