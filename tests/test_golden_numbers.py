@@ -34,7 +34,7 @@ def test_a_batch_of_toy_data() -> None:
 def test_the_end_of_a_curve(name: str, tmp_path: Path) -> None:
     changes = {"per_sample": {"per": "sample", "l1": 0.01}, "denoising": {"input_noise": 0.1}}.get(name, {})
     own = cell(steps=150, batch=64, **CORRELATED, **changes)  # type: ignore[arg-type]
-    train([own], Store(tmp_path), CPU)
+    train([own], Store(tmp_path), [CPU])
     curve = read(Store(tmp_path).cell(own.id))[0]["curve"][-1].tolist()
     assert curve[1:] == pytest.approx(CURVES[name], rel=1e-3)
 

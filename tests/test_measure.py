@@ -44,7 +44,7 @@ def loaded(cells: Sequence[Cell], folder: Path) -> list[Trained]:
     for own in cells:
         by_size.setdefault(own.config.sae.latents, []).append(own)
     for members in by_size.values():
-        train([c for c in members if not store.finished(c.id)], store, CPU)
+        train([c for c in members if not store.finished(c.id)], store, [CPU])
     return load([(tuple(members), folder / "cells") for members in by_size.values()], CPU)
 
 

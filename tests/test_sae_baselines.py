@@ -23,7 +23,8 @@ from saespec.plan.model import Cell
 from saespec.sae.checkpoint import Store, read
 from saespec.sae.cosine import mmcs
 from saespec.sae.fit import fit
-from saespec.sae.train import CURVE, Finished, Interrupted, Progress
+from saespec.sae.spread import Interrupted
+from saespec.sae.train import CURVE, Finished, Progress
 from saespec.spec.measures import DeadLatents, Latents, Losses, NeuronBasis, Recovery
 from saespec.spec.spec import CellConfig
 
@@ -48,7 +49,7 @@ def cell(kind: str, latents: int = DIM, seed: int = 0, features: int = 12, steps
 
 def fitted(own: Cell, folder: Path) -> Trained:
     store = Store(folder)
-    fit([own], store, CPU)
+    fit([own], store, [CPU])
     (trained,) = load([((own,), folder / "cells")], CPU)
     return trained
 
@@ -147,9 +148,9 @@ def test_a_fit_has_the_same_bytes_whatever_the_threads_and_neighbours(kind: str,
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        fit([own], Store(tmp_path / "one"), CPU)
+        fit([own], Store(tmp_path / "one"), [CPU])
         torch.set_num_threads(2)
-        fit([other, own], Store(tmp_path / "two"), CPU)
+        fit([other, own], Store(tmp_path / "two"), [CPU])
     finally:
         torch.set_num_threads(before)
     one, two = (Store(tmp_path / name).cell(own.id).read_bytes() for name in ("one", "two"))
@@ -164,11 +165,11 @@ def test_a_fit_has_the_same_bytes_whatever_the_threads_and_neighbours(kind: str,
 def test_a_fit_stops_when_asked_and_reports_otherwise(tmp_path: Path) -> None:
     own, store = cell("pca"), Store(tmp_path)
     with pytest.raises(Interrupted):
-        fit([own], store, CPU, stop=lambda: True)
+        fit([own], store, [CPU], stop=lambda: True)
     assert not store.finished(own.id)
     said: list[Progress] = []
     done: list[Finished] = []
-    fit([own], store, CPU, said.append, done.append)
+    fit([own], store, [CPU], said.append, done.append)
     assert store.finished(own.id)
     assert (said[-1].step, said[-1].steps) == (STEPS, STEPS)
     assert done[0].cells == (own,)

@@ -13,8 +13,9 @@ from saespec.plan.model import Cell
 from saespec.sae import relu_sparse
 from saespec.sae.checkpoint import Store
 from saespec.sae.relu_sparse import flat_nonzero, runs
+from saespec.sae.spread import Interrupted
 from saespec.sae.stack import Stack, sort_key
-from saespec.sae.train import Interrupted, train
+from saespec.sae.train import train
 
 CPU = torch.device("cpu")
 
@@ -75,7 +76,7 @@ def test_a_stack_without_any_active_code_has_the_gradient_zero() -> None:
 
 
 def trained(cells: list[Cell], folder: Path) -> dict[str, bytes]:
-    train(cells, Store(folder), CPU)
+    train(cells, Store(folder), [CPU])
     return {c.id: Store(folder).cell(c.id).read_bytes() for c in cells}
 
 
@@ -98,7 +99,7 @@ def test_an_interrupted_run_continues_bit_for_bit(calls: int, tmp_path: Path) ->
     undisturbed = trained(cells, tmp_path / "undisturbed")
     left = iter(range(calls))
     with pytest.raises(Interrupted):
-        train(cells, Store(tmp_path / "again"), CPU, stop=lambda: next(left, None) is None)
+        train(cells, Store(tmp_path / "again"), [CPU], stop=lambda: next(left, None) is None)
     assert trained(cells, tmp_path / "again") == undisturbed
 
 

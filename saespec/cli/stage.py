@@ -55,7 +55,7 @@ def train(
     """Train the cells of a group."""
     stop = _Stop()
     with _told(f"train-{group}", quietly=True):
-        from saespec.sae.train import Interrupted
+        from saespec.sae.spread import Interrupted
         from saespec.stages.train import train as make
 
         from .progress import Display

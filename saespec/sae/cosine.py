@@ -20,4 +20,9 @@ def mmcs(truth_GD: Tensor, dictionary_LD: Tensor) -> float:
     (1/G) Σ_g max_k cos(F_g, D_k), Sharkey et al. 2022. Not symmetric: rows of the second that match nothing
     are ignored. For two learned dictionaries the smaller one comes first.
     """
-    return cosines(truth_GD, dictionary_LD).max(dim=-1).values.double().mean().item()
+    return mean_max(truth_GD, dictionary_LD).item()
+
+
+def mean_max(truth_GD: Tensor, dictionary_LD: Tensor) -> Tensor:
+    """`mmcs` as a float64 number that stays on its device."""
+    return cosines(truth_GD, dictionary_LD).max(dim=-1).values.double().mean()

@@ -5,6 +5,7 @@ Legend: B samples, D dimensions, L latents.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -23,25 +24,26 @@ from .baselines import BASELINES
 from .batches import Batches
 from .cosine import mmcs
 from .memory import stacked
-from .train import REPORT_SECONDS, Finished, Interrupted, Progress, curve_losses
+from .spread import Interrupted
+from .train import REPORT_SECONDS, Finished, Progress, curve_losses
 
 
 def fit(
     cells: Sequence[Cell],
     store: checkpoint.Store,
-    device: torch.device,
+    devices: Sequence[torch.device],
     report: Callable[[Progress], None] = lambda progress: None,
     finished: Callable[[Finished], None] = lambda stack: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Fit cells of one group that the store lacks, one after the other, and put them there.
+    """Fit cells of one group that the store lacks, one after the other on the first device.
 
     `train` for baselines, with the same arguments and errors. A fit that is interrupted begins anew. The
     curve of such a cell is one point, after the last of its batches.
     """
     for cell in cells:
         started = time.perf_counter()
-        _fit_one(cell, store, device, report, stop)
+        _fit_one(cell, store, devices[0], report, stop)
         finished(Finished((cell,), cell.config.train.steps, time.perf_counter() - started))
 
 
@@ -64,8 +66,8 @@ def _fit_one(
     codes_1BL = baseline.encode(stack, x_1BD)
     error_1BD = baseline.decode(stack, codes_1BL) - target_1BD
     truth_GD = batches.sources[0].truth_GD
-    found = float("nan") if truth_GD is None else mmcs(truth_GD, baseline.dictionary(stack)[0])
-    point = [config.train.steps, *curve_losses(config, codes_1BL[0], error_1BD[0]), found]
+    found = math.nan if truth_GD is None else mmcs(truth_GD, baseline.dictionary(stack)[0])
+    point = [config.train.steps, *curve_losses(config, codes_1BL[0], error_1BD[0]).tolist(), found]
     header = {"cell": cell.id, "config": described(config), "device": device.type}
     curve = torch.tensor([point], dtype=torch.float64)
     checkpoint.write(store.cell(cell.id), {**params, "curve": curve}, header)

@@ -17,8 +17,10 @@ import torch
 from torch import Tensor
 
 from saespec.data.streams import Streams
+from saespec.errors import StageError
 from saespec.plan.identity import canonical_json, described
 from saespec.plan.model import Cell
+from saespec.spec.spec import CellConfig
 from saespec.spec.train import Adam
 
 from .architecture import architecture
@@ -31,6 +33,7 @@ class Stack:
     def __init__(self, cells: tuple[Cell, ...], device: torch.device) -> None:
         self.cells = cells
         self.device = device
+        check_memory(cells[0].config, device)
         self.rows = with_idle(cells, device)
         configs = [cell.config for cell in self.rows]
         self.architecture = architecture(configs[0])
@@ -101,21 +104,48 @@ def with_idle(cells: tuple[Cell, ...], device: torch.device) -> tuple[Cell, ...]
     A CPU's product of one matrix pair takes another path than of several; a GPU's depends on the number, so
     there all stacks are equally wide.
     """
-    least = 2 if device.type == "cpu" else WIDTH_CUDA
+    least = 2 if device.type == "cpu" else width(cells[0].config, device)
     return cells + (cells[-1],) * max(0, least - len(cells))
 
 
 WIDTH_CUDA = 16
 BYTES_CPU = 512 * 2**20
+BYTES_CUDA = 8 * 2**30
+"""What a stack may take, so that it fits into a GPU's memory beside others."""
+
+
+def cell_bytes(config: CellConfig) -> int:
+    """Memory of a cell in training: weights, gradients and moments, codes and their gradients, batches."""
+    train, L, D = config.train, config.sae.latents, config.data.dim
+    return 4 * (4 * 2 * L * D + 2 * train.batch * L + 3 * train.batch * D)
+
+
+def width(config: CellConfig, device: torch.device) -> int:
+    """The most cells that a stack has. On a GPU a function of the cells' shapes alone: see `with_idle`."""
+    if device.type == "cpu":
+        return max(2, BYTES_CPU // cell_bytes(config))
+    least = WIDTH_CUDA
+    while least > 1 and least * cell_bytes(config) > BYTES_CUDA:
+        least //= 2
+    return least
 
 
 def split(cells: tuple[Cell, ...], device: torch.device) -> list[tuple[Cell, ...]]:
     """Cells of one group in stacks that the device can hold: a free choice, for no number depends on it."""
-    if device.type == "cpu":
-        config = cells[0].config
-        floats = 4 * 2 * config.sae.latents * config.data.dim + 2 * config.train.batch * config.sae.latents
-        width = max(2, BYTES_CPU // (4 * floats))
-    else:
-        width = WIDTH_CUDA
+    most = width(cells[0].config, device)
     ordered = sorted(cells, key=sort_key)
-    return [tuple(ordered[i : i + width]) for i in range(0, len(ordered), width)]
+    return [tuple(ordered[i : i + most]) for i in range(0, len(ordered), most)]
+
+
+def check_memory(config: CellConfig, device: torch.device) -> None:
+    """Raise StageError where a GPU has too little memory left for a stack."""
+    if device.type != "cuda":
+        return
+    free, _ = torch.cuda.mem_get_info(device)
+    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    needed = width(config, device) * cell_bytes(config)
+    if needed > free:
+        raise StageError(
+            f"a stack of these cells takes {needed / 2**30:.1f} GiB, and {torch.cuda.get_device_name(device)} has "
+            f"{free / 2**30:.1f} GiB left: stop what else uses it, or use --device cpu"
+        )

@@ -5,7 +5,9 @@ Legend: N cells of a stack, B samples, D dimensions, G truth features, L latents
 
 from __future__ import annotations
 
+import math
 import os
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -23,8 +25,10 @@ from saespec.spec.spec import CellConfig
 
 from . import checkpoint
 from .batches import Batches
-from .cosine import mmcs
+from .captured import CapturedStep
+from .cosine import mean_max
 from .loss import l1_scale, reconstruction_scale
+from .spread import Interrupted, spread
 from .stack import Stack, split
 
 CURVE = ("step", "loss", "reconstruction_loss", "l1_loss", "l0", "mmcs")
@@ -34,10 +38,6 @@ SNAPSHOT_SECONDS = float(os.environ.get("SAESPEC_SNAPSHOT_SECONDS", "10"))
 """How much work a kill may cost."""
 
 REPORT_SECONDS = 0.5
-
-
-class Interrupted(Exception):
-    """Training was asked to stop; what is done is saved."""
 
 
 @dataclass(frozen=True)
@@ -66,30 +66,49 @@ class Finished:
 def train(
     cells: Sequence[Cell],
     store: checkpoint.Store,
-    device: torch.device,
+    devices: Sequence[torch.device],
     report: Callable[[Progress], None] = lambda progress: None,
     finished: Callable[[Finished], None] = lambda stack: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Train cells of one group that the store lacks, from their last snapshot on, and put them there.
 
-    `report` is told about twice a second how far a stack is, `finished` what each stack took.
-    Raises Interrupted, after saving, once `stop()` is true; StageError where the store cannot be written.
+    Their stacks are spread over the devices, which are of one kind. `report` is told about twice a second how
+    far a stack is, `finished` what each stack took; neither is called by two threads at once. Raises
+    Interrupted, after saving, once `stop()` is true; StageError where the store cannot be written or a device
+    lacks the memory.
     """
-    snapshots = store.partials()
+    snapshots = sorted(store.partials(), key=lambda found: found[1]["step"])
     resumable = {cell_id: path for path, header in snapshots for cell_id in header["cells"]}
     from_snapshot: dict[Path | None, list[Cell]] = defaultdict(list)
     for cell in cells:
         from_snapshot[resumable.get(cell.id)].append(cell)
-    for path, members in from_snapshot.items():
-        for stack_cells in split(tuple(members), device):
-            try:
-                run = Run(stack_cells, device, resume=path)
-            except DamagedFileError:  # gone since it was listed, or another version's: from the first step
-                run = Run(stack_cells, device)
-            finished(train_stack(run, store, report, stop))
-        if path is not None:
-            path.unlink(missing_ok=True)  # its cells of this group are finished now
+    pieces = [
+        (path, stack_cells)
+        for path, members in from_snapshot.items()
+        for stack_cells in split(tuple(members), devices[0])
+    ]
+    telling = threading.Lock()
+
+    def said(progress: Progress) -> None:
+        with telling:
+            report(progress)
+
+    def work(
+        piece: tuple[Path | None, tuple[Cell, ...]], device: torch.device, stop: Callable[[], bool]
+    ) -> None:
+        path, stack_cells = piece
+        try:
+            run = Run(stack_cells, device, resume=path)
+        except DamagedFileError:  # gone since it was listed, or another version's: from the first step
+            run = Run(stack_cells, device)
+        took = train_stack(run, store, said, stop)
+        with telling:
+            finished(took)
+
+    spread(pieces, devices, work, stop)
+    for path in filter(None, from_snapshot):
+        path.unlink(missing_ok=True)  # its cells of this group are finished now
 
 
 def train_stack(
@@ -99,17 +118,17 @@ def train_stack(
     stack, steps = run.stack, run.stack.cells[0].config.train.steps
     snapshot = store.partial([cell.id for cell in stack.cells])
     points = curve_points(steps, stack.cells[0].config.train.curve_points)
-    first, best = run.step, float("nan")
+    first, step = run.step, CapturedStep(stack) if stack.device.type == "cuda" else stack.step
     started = saved = said = time.perf_counter()
     while run.step < steps:
-        stack.step(*run.batches.batch(TRAIN, run.step))
+        step(*run.batches.batch(TRAIN, run.step))
         run.step += 1
         if run.step in points:
-            best = run.record()
+            run.record()
         now, stopping = time.perf_counter(), stop()
         if now - said > REPORT_SECONDS or run.step == steps:
             rate = len(stack.cells) * (run.step - first) / (now - started)
-            report(Progress(len(stack.cells), run.step, steps, rate, best))
+            report(Progress(len(stack.cells), run.step, steps, rate, run.best_mmcs))
             said = now
         if stopping or now - saved > SNAPSHOT_SECONDS:
             run.save(snapshot)
@@ -136,8 +155,8 @@ class Run:
         else:
             self._load(resume)
 
-    def record(self) -> float:
-        """Add a row to every cell's curve, from a held-out batch; the best MMCS among the cells."""
+    def record(self) -> None:
+        """Add a row to every cell's curve, from a held-out batch; it stays on the device until it is asked for."""
         architecture, params = self.stack.architecture, self.stack.params
         architecture.prepare(params)
         x_NBD, target_NBD = self.batches.batch(HELD_OUT, self.step)
@@ -147,11 +166,18 @@ class Run:
         rows = []
         for n, cell in enumerate(self.stack.rows):
             # One cell at a time: a sum over the whole stack could be ordered by its width.
+            losses_4 = curve_losses(cell.config, codes_NBL[n], error_NBD[n])
             truth_GD = self.batches.sources[self.batches.source_of_cell[n]].truth_GD
-            found = float("nan") if truth_GD is None else mmcs(truth_GD, dictionary_NLD[n])
-            rows.append([self.step, *curve_losses(cell.config, codes_NBL[n], error_NBD[n]), found])
-        self.curves.append(torch.tensor(rows, dtype=torch.float64))
-        return max(row[-1] for row in rows)
+            found = (
+                losses_4.new_full((), math.nan) if truth_GD is None else mean_max(truth_GD, dictionary_NLD[n])
+            )
+            rows.append(torch.cat([losses_4.new_full((1,), self.step), losses_4, found.view(1)]))
+        self.curves.append(torch.stack(rows))
+
+    @property
+    def best_mmcs(self) -> float:
+        """The best MMCS among the cells at the last point of the curve; NaN before the first."""
+        return self.curves[-1][:, -1].max().item() if self.curves else math.nan
 
     def save(self, path: Path) -> None:
         """Write a snapshot from which the stack, or any of its cells, continues bit for bit."""
@@ -176,7 +202,7 @@ class Run:
                 tensor.copy_(tensors[f"{kind}.{name}"][rows])
         self.step = header["step"]
         self.stack.updates.fill_(self.step)
-        self.curves = list(tensors["curves"][rows].double().unbind(dim=1))
+        self.curves = list(tensors["curves"][rows].double().to(self.stack.device).unbind(dim=1))
 
     def store_cells(self, store: checkpoint.Store) -> None:
         """Put every cell into the store."""
@@ -191,15 +217,16 @@ class Run:
             checkpoint.write(store.cell(cell.id), {**tensors, "curve": curves_NRC[n]}, header)
 
 
-def curve_losses(config: CellConfig, codes_BL: Tensor, error_BD: Tensor) -> tuple[float, float, float, float]:
-    """Loss, its reconstruction and L1 parts, and L0 of one cell on a batch."""
+def curve_losses(config: CellConfig, codes_BL: Tensor, error_BD: Tensor) -> Tensor:
+    """Loss, its reconstruction and L1 parts, and L0 of one cell on a batch, [4], float64."""
     batch = len(error_BD)
-    squared_error = error_BD.double().square().sum().item() / batch
+    squared_error = error_BD.double().square().sum() / batch
     reconstruction = squared_error * reconstruction_scale(config)
     sizes_BL = codes_BL.abs()  # those of PCA and ICA have a sign
-    l1 = sizes_BL.sum(dtype=torch.float64).item() / batch * l1_scale(config)
-    l0 = (sizes_BL > 0).sum().item() / batch
-    return reconstruction + config.loss.sparsity.coefficient * l1, reconstruction, l1, l0
+    l1 = sizes_BL.sum(dtype=torch.float64) / batch * l1_scale(config)
+    l0 = (sizes_BL > 0).sum().double() / batch
+    loss = reconstruction + config.loss.sparsity.coefficient * l1
+    return torch.stack([loss, reconstruction, l1, l0])
 
 
 def curve_points(steps: int, points: int) -> frozenset[int]:

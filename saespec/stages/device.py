@@ -1,4 +1,4 @@
-"""Which device a stage computes on. Never part of a command, so that DVC's files are alike everywhere."""
+"""Which devices a stage computes on. Never part of a command, so that DVC's files are alike everywhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ VARIABLE = "SAESPEC_DEVICE"
 
 
 def device() -> torch.device:
-    """The device that `--device` asked for: `auto` takes a GPU if there is one, else the CPU."""
+    """The first of `devices`."""
+    return devices()[0]
+
+
+def devices() -> list[torch.device]:
+    """What `--device` asked for: `auto` takes all GPUs if there are any, else the CPU; `cuda` all GPUs."""
     wanted = os.environ.get(VARIABLE, "auto")
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
@@ -22,11 +27,16 @@ def device() -> torch.device:
         raise CallError(f"--device {wanted}: use auto, cpu, cuda or cuda:N") from None
     if chosen.type not in ("cpu", "cuda"):
         raise CallError(f"--device {wanted}: saespec computes on cpu and cuda only")
-    if chosen.type == "cuda":
-        if not torch.cuda.is_available():
-            raise CallError(f"--device {wanted}: torch sees no CUDA device here; use --device cpu")
-        # Promise 1 on a GPU: deterministic kernels, plain float32.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
-        torch.backends.cuda.matmul.allow_tf32 = False
-    return chosen
+    if chosen.type == "cpu":
+        return [chosen]
+    if not torch.cuda.is_available():
+        raise CallError(f"--device {wanted}: torch sees no CUDA device here; use --device cpu")
+    # Promise 1 on a GPU: deterministic kernels, plain float32, bfloat16 products summed in float32.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing reads it
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
+    if chosen.index is not None:
+        return [chosen]
+    return [torch.device("cuda", index) for index in range(torch.cuda.device_count())]

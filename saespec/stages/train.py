@@ -48,15 +48,16 @@ def train(
     from saespec.sae.fit import fit as fit_cells
     from saespec.sae.train import train as train_cells
 
-    from .device import device
+    from .device import devices
 
     store = Store(store_folder(Path.cwd()))
     missing = [cell for cell in group.cells if not store.finished(cell.id)]
     start(len(group.cells), len(missing))
     if missing:
-        chosen = device()
+        chosen = devices()
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        name = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else platform.processor() or "cpu"
+        cuda = chosen[0].type == "cuda"
+        name = torch.cuda.get_device_name(chosen[0]) if cuda else platform.processor() or "cpu"
 
         def finished(stack: Finished) -> None:
             constant = {
@@ -66,7 +67,7 @@ def train(
                 "seconds": stack.seconds,
                 "steps": stack.steps,
                 "steps_per_second": stack.steps * len(stack.cells) / stack.seconds,
-                "device": chosen.type,
+                "device": chosen[0].type,
                 "device_name": name,
                 "torch": torch.__version__,
             }
