@@ -48,6 +48,46 @@ def plan(
 
 
 @app.command()
+def model(
+    plan_path: PlanPath,
+    which: Annotated[str, typer.Option("--id", metavar="ID", help="The model to train.")],
+) -> None:
+    """Train a language model."""
+    stop = _Stop()
+    with _told(f"model-{which}"):
+        from saespec.data.interrupt import Interrupted
+        from saespec.stages.inputs import model as make
+
+        from .progress import Share
+
+        with Share(f"model-{which}") as share:
+            try:
+                make(plan_path, which, share, stop)
+            except Interrupted:
+                raise KeyboardInterrupt from None
+
+
+@app.command()
+def extract(
+    plan_path: PlanPath,
+    which: Annotated[str, typer.Option("--id", metavar="ID", help="The extraction to make.")],
+) -> None:
+    """Extract activations."""
+    stop = _Stop()
+    with _told(f"extract-{which}"):
+        from saespec.data.interrupt import Interrupted
+        from saespec.stages.inputs import extract as make
+
+        from .progress import Share
+
+        with Share(f"extract-{which}") as share:
+            try:
+                make(plan_path, which, share, stop)
+            except Interrupted:
+                raise KeyboardInterrupt from None
+
+
+@app.command()
 def train(
     plan_path: PlanPath,
     group: Annotated[str, typer.Option("--group", metavar="NAME", help="The group to train.")],

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from pathlib import Path
+from typing import Final, Protocol
 
 import torch
 from torch import Tensor
 
 from saespec.plan.identity import canonical_json, described
+from saespec.plan.project import store_folder
 from saespec.spec.spec import Data
 from saespec.spec.toy import ToyData
 
 from .streams import Streams
 from .toy import Toy
 
-TRAIN = "train"
-HELD_OUT = "held-out"
+TRAIN: Final = "train"
+HELD_OUT: Final = "held-out"
 
 
 class Source(Protocol):
@@ -39,8 +41,10 @@ def key(config: Data, seed: int) -> str:
 
 
 def source(config: Data, seed: int, device: torch.device) -> Source:
-    """The source of a data section and a seed."""
+    """The source of a data section and a seed. Activations are those of the working directory's project."""
     streams = Streams(key(config, seed), device)
     if isinstance(config, ToyData):
         return Toy(config, streams)
-    raise NotImplementedError(config.kind)
+    from .activations import Activations  # it imports the parts' names from here
+
+    return Activations(config, streams, store_folder(Path.cwd()))

@@ -30,6 +30,8 @@ class Extraction:
     data: TransformerData
     """The data section of one of its cells; they differ in `site`, `dim` and `normalise` alone."""
     sites: tuple[Site, ...]
+    dims: tuple[int, ...]
+    """Dimensions of each site's vectors, as the spec has them."""
 
 
 def model_id(data: TransformerData) -> str:
@@ -102,12 +104,15 @@ def trained_models(cells: Iterable[Cell]) -> dict[str, TransformerData]:
 def extractions(cells: Iterable[Cell]) -> tuple[Extraction, ...]:
     """The extractions that cells need, in the order of their first cells; sites in the cells' order."""
     first: dict[str, TransformerData] = {}
-    sites: dict[str, dict[str, Site]] = {}
+    sites: dict[str, dict[str, TransformerData]] = {}
     for data in sections(cells):
         name = extraction_id(data)
         first.setdefault(name, data)
-        sites.setdefault(name, {}).setdefault(site_key(data.site), data.site)
-    return tuple(Extraction(name, data, tuple(sites[name].values())) for name, data in first.items())
+        sites.setdefault(name, {}).setdefault(site_key(data.site), data)
+    return tuple(
+        Extraction(name, data, tuple(d.site for d in of.values()), tuple(d.dim for d in of.values()))
+        for (name, data), of in zip(first.items(), sites.values(), strict=True)
+    )
 
 
 def sections(cells: Iterable[Cell]) -> Iterable[TransformerData]:

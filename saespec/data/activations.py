@@ -1,0 +1,101 @@
+"""A transformer's activations as a source of batches, read from the store.
+
+Legend: B samples, D dimensions, V vectors, C contexts, T tokens of a context.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from saespec.errors import CallError
+from saespec.plan.inputs import extraction_folder, site_key
+from saespec.spec.transformer import TransformerData
+
+from . import store as on_disk
+from .source import HELD_OUT, TRAIN
+from .streams import Streams
+from .tokens import Tokens
+
+
+class Activations:
+    """Batches of a site's vectors, normalised; the train part shuffled anew each epoch, the other in text order.
+
+    A batch is a function of (configuration, seed, part, t). Raises DamagedFileError if the store lacks them.
+    """
+
+    truth_GD = None
+
+    def __init__(self, config: TransformerData, streams: Streams, store: Path) -> None:
+        self.config = config
+        self.streams = streams
+        self._extraction = extraction_folder(store, config)
+        self._site = on_disk.Site(self._extraction / site_key(config.site))
+        self._shuffled = on_disk.Shuffled(self._site, streams)
+        self._contexts: Tokens | None = None
+        manifest = self._site.manifest
+        check_dim(config.dim, manifest.dim, manifest.site)
+        self.mean_D = manifest.mean_D.to(streams.device)
+        """Mean vector of the train part, as the model has it, float32."""
+        self._factor = {
+            "none": 1.0,
+            "vector": 1.0,
+            "rms": 1 / math.sqrt(manifest.mean_square or 1.0),
+            "mean_norm": 1 / (manifest.mean_norm or 1.0),
+        }[config.normalise]
+
+    def batch(self, part: str, t: int, size: int) -> Tensor:
+        """Batch t of a part: normalised activations, [size, D], float32."""
+        if part == TRAIN:
+            vectors_BD = self._shuffled.read(t * size, size)
+        else:
+            assert part == HELD_OUT
+            vectors_BD = self._in_order(t * size, size)
+        x_BD = torch.empty(vectors_BD.shape)  # starts on a cache line, wherever the vectors did
+        x_BD.copy_(vectors_BD)
+        return self.normalise(x_BD.to(self.streams.device))
+
+    def normalise(self, x_VD: Tensor) -> Tensor:
+        """Activations as the model has them → as autoencoders see them, float32."""
+        if self.config.normalise == "vector":
+            return x_VD / _rms(x_VD)
+        return x_VD * self._factor if self._factor != 1 else x_VD
+
+    def denormalise(self, x_VD: Tensor, original_VD: Tensor) -> Tensor:
+        """Reconstructions of normalised activations → in the model's units; `original_VD` are what it had there."""
+        if self.config.normalise == "vector":
+            return x_VD * _rms(original_VD)
+        return x_VD / self._factor if self._factor != 1 else x_VD
+
+    def held_out_contexts(self) -> Tokens:
+        """The contexts of the held-out part: its vectors are their kept tokens, in order."""
+        if self._contexts is None:
+            self._contexts = on_disk.read_contexts(self._extraction, HELD_OUT)
+        return self._contexts
+
+    def _in_order(self, start: int, size: int) -> Tensor:
+        rows = self._site.manifest.rows(HELD_OUT)
+        pieces = []
+        while size:
+            place = start % rows
+            piece = self._site.rows(HELD_OUT, place, min(rows, place + size))
+            pieces.append(piece)
+            start, size = start + len(piece), size - len(piece)
+        return torch.cat(pieces)
+
+
+def check_dim(wanted: int, found: int, site: str) -> None:
+    """Raise CallError if a site has other dimensions than the spec says."""
+    if wanted != found:
+        raise CallError(
+            f"data.dim is {wanted}, but activations at {site} have {found} dimensions: write dim: {found}"
+        )
+
+
+def _rms(x_VD: Tensor) -> Tensor:
+    """Root mean square of each vector, [V, 1]; 1 for a zero vector."""
+    found_V1 = x_VD.square().mean(dim=1, keepdim=True).sqrt()
+    return torch.where(found_V1 > 0, found_V1, 1.0)

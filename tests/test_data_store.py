@@ -1,0 +1,127 @@
+"""The activation store: what was written comes back, shuffled reading is a function of the place asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from saespec.data import store
+from saespec.data.source import HELD_OUT, TRAIN
+from saespec.data.store import Manifest, Shuffled, Site
+from saespec.data.streams import Streams
+from saespec.errors import DamagedFileError
+
+CPU = torch.device("cpu")
+
+
+def written(folder: Path, vectors: dict[str, Tensor], dtype: str = "float32") -> Site:
+    """A site's folder as extraction leaves it."""
+    dim = vectors[TRAIN].shape[1]
+    size = store.shard_rows(dim, dtype)
+    records: dict[str, list[store.Shard]] = {}
+    for part, rows_VD in vectors.items():
+        records[part] = []
+        for number, start in enumerate(range(0, len(rows_VD), size)):
+            path = store.shard_path(folder, part, number)
+            store.write_shard(path, rows_VD[start : start + size].to(store.DTYPES[dtype]))
+            record = store.read_shard_record(path)
+            assert record is not None
+            records[part].append(record)
+    store.write_manifest(folder, Manifest("0.mlp_out", dtype, dim, "", "0", records))
+    return Site(folder)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many shards and windows with little data."""
+    monkeypatch.setattr(store, "SHARD_BYTES", 4 * 4 * 100)
+    monkeypatch.setattr(store, "WINDOW_ROWS", 160)
+    monkeypatch.setattr(store, "BLOCKS", 8)
+
+
+def numbered(rows: int, dim: int = 4) -> Tensor:
+    """Vectors that say which they are."""
+    return torch.arange(rows, dtype=torch.float32)[:, None].expand(-1, dim).contiguous()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_vectors_come_back_in_their_precision(tmp_path: Path, dtype: str) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(730, 4)
+    site = written(tmp_path, {TRAIN: x, HELD_OUT: x[:30]}, dtype)
+    assert len(site.manifest.shards[TRAIN]) > 3
+    assert torch.equal(site.rows(TRAIN, 0, 730), x.to(store.DTYPES[dtype]))
+    assert torch.equal(site.rows(TRAIN, 190, 410), x[190:410].to(store.DTYPES[dtype]))
+    assert torch.equal(site.rows(HELD_OUT, 3, 30), x[3:30].to(store.DTYPES[dtype]))
+
+
+def test_sums_are_those_of_the_train_part(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(730, 4)
+    manifest = written(tmp_path, {TRAIN: x, HELD_OUT: x[:30] + 9}).manifest
+    assert torch.allclose(manifest.mean_D, x.mean(dim=0), atol=1e-6)
+    assert manifest.mean_square == pytest.approx(float(x.square().mean()))
+    assert manifest.mean_norm == pytest.approx(float(x.norm(dim=1).mean()))
+
+
+@pytest.mark.parametrize("rows", [1000, 960, 161, 20, 3])
+def test_each_vector_comes_once_an_epoch_in_another_order_each_time(tmp_path: Path, rows: int) -> None:
+    site = written(tmp_path, {TRAIN: numbered(rows), HELD_OUT: numbered(1)})
+    shuffled = Shuffled(site, Streams("a", CPU))
+    epochs = [shuffled.read(epoch * rows, rows)[:, 0] for epoch in range(3)]
+    for epoch in epochs:
+        assert torch.equal(epoch.sort().values, torch.arange(rows).float())
+    if rows > 3:
+        assert not torch.equal(epochs[0], epochs[1])
+        assert not torch.equal(epochs[0], Shuffled(site, Streams("b", CPU)).read(0, rows)[:, 0])
+
+
+def test_a_window_mixes_distant_vectors(tmp_path: Path) -> None:
+    site = written(tmp_path, {TRAIN: numbered(1000), HELD_OUT: numbered(1)})
+    first = Shuffled(site, Streams("a", CPU)).read(0, 40)[:, 0]
+    assert first.max() - first.min() > 500
+    assert (first.diff().abs() > 1).float().mean() > 0.9
+
+
+def test_order_does_not_depend_on_how_it_is_read(tmp_path: Path) -> None:
+    site = written(tmp_path, {TRAIN: numbered(1000), HELD_OUT: numbered(1)})
+    in_sequence = Shuffled(site, Streams("a", CPU)).read(0, 2500)
+    for start, size in ((1990, 30), (0, 7), (155, 12), (2499, 1), (700, 900)):
+        assert torch.equal(
+            Shuffled(site, Streams("a", CPU)).read(start, size), in_sequence[start : start + size]
+        )
+
+
+def test_memory_is_bounded_by_the_window(tmp_path: Path) -> None:
+    site = written(tmp_path, {TRAIN: numbered(5000), HELD_OUT: numbered(1)})
+    shuffled = Shuffled(site, Streams("a", CPU))
+    for t in range(40):
+        shuffled.read(t * 100, 100)
+        assert shuffled._window is not None
+        assert len(shuffled._window[2]) <= 160
+
+
+def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
+    written(tmp_path, {TRAIN: numbered(1000), HELD_OUT: numbered(1)})
+    path = store.shard_path(tmp_path, TRAIN, 3)
+    data = bytearray(path.read_bytes())
+    data[17] ^= 1
+    path.write_bytes(data)
+    site = Site(tmp_path)
+    site.rows(TRAIN, 0, 200)
+    with pytest.raises(DamagedFileError, match=r"train-00003\.bin"):
+        site.rows(TRAIN, 250, 350)
+    path.unlink()
+    with pytest.raises(DamagedFileError, match=r"train-00003.bin.*cannot be read"):
+        Site(tmp_path).rows(TRAIN, 350, 351)
+
+
+def test_what_is_no_manifest_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DamagedFileError, match=r"manifest.json.*not in the store"):
+        Site(tmp_path)
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(DamagedFileError, match="not a manifest"):
+        Site(tmp_path)
