@@ -300,6 +300,14 @@ def test_a_checkpoint_that_cannot_be_used(
         models.load_model(data, tmp_path, tmp_path, CPU)
 
 
+def test_a_folder_does_not_stand_in_for_a_hub_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "someone" / "tiny").mkdir(parents=True)
+    data = transformer_data({"kind": "pretrained", "name": "someone/tiny", "revision": "main"})
+    with pytest.raises(CallError, match=r"write \./someone/tiny"):
+        models.load_model(data, tmp_path, tmp_path, CPU)
+
+
 def test_bigram_probabilities_sum_to_one() -> None:
     ids_CT = np.random.default_rng(0).integers(0, 9, size=(20, 6)) ** 2 // 9
     model = Bigram(ids_CT, 12)

@@ -11,7 +11,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from saespec.errors import CallError, StageError
 from saespec.spec.corpus import Corpus, HubDataset, PythonSources, TextFiles
@@ -188,8 +188,24 @@ def _parquet(path: Path, column: str) -> Iterator[str]:
 
 
 def _hub_dataset(corpus: HubDataset) -> Iterator[str]:
+    import datasets  # here, so that what it sets up on import is quiet below
+
     where = f"{corpus.name}, split {corpus.split}"
-    rows = _rows(corpus)
+    with hub.asking("dataset", corpus.name, corpus.revision):
+        commit = hub.commit("dataset", corpus.name, corpus.revision)
+        data = datasets.load_dataset(
+            # The prefix keeps a folder of the same name from standing in for it.
+            f"hf://datasets/{corpus.name}",
+            corpus.config,
+            split=corpus.split,
+            revision=commit,
+            streaming=corpus.streaming,
+            # Without a connection it takes the newest of what it has cached, of whatever commit.
+            cache_dir=str(Path(datasets.config.HF_DATASETS_CACHE) / "saespec" / commit),
+        )
+        if data.column_names and corpus.column in data.column_names:
+            data = data.select_columns([corpus.column])
+        rows = iter(data)
     while True:
         with hub.asking("dataset", corpus.name, corpus.revision):
             row = next(rows, None)
@@ -198,23 +214,6 @@ def _hub_dataset(corpus: HubDataset) -> Iterator[str]:
         if corpus.column not in row:
             raise CallError(f"{where}: no column {corpus.column!r}; it has {', '.join(map(repr, row))}")
         yield _text(row[corpus.column], where, corpus.column)
-
-
-def _rows(corpus: HubDataset) -> Iterator[dict[str, Any]]:
-    """Rows of a split, at the commit that the revision means now."""
-    import datasets
-
-    data = datasets.load_dataset(
-        # The prefix keeps a folder of the same name from standing in for it.
-        f"hf://datasets/{corpus.name}",
-        corpus.config,
-        split=corpus.split,
-        revision=hub.commit("dataset", corpus.name, corpus.revision),
-        streaming=corpus.streaming,
-    )
-    if data.column_names and corpus.column in data.column_names:
-        data = data.select_columns([corpus.column])
-    yield from data
 
 
 def _text(value: object, where: str, column: str) -> str:

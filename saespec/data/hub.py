@@ -18,9 +18,14 @@ Kind = Literal["model", "dataset"]
 def local_folder(name: str, root: Path) -> Path | None:
     """The folder that a name means, relative to the root; None if it is a hub id.
 
-    A name is a folder if it starts with `.`, `/` or `~`. Raises CallError if there is no such folder.
+    A name is a folder if it starts with `.`, `/` or `~`. Raises CallError if there is no such folder, or if a
+    hub id is a folder's name too.
     """
     if not name.startswith((".", "/", "~")):
+        if Path(name).is_dir():  # the libraries would take it without a word
+            raise CallError(
+                f"{name} is a folder here: write ./{name} for it, or rename it for the hub's {name}"
+            )
         return None
     folder = root / Path(name).expanduser()
     if not folder.is_dir():
@@ -57,7 +62,7 @@ def asking(kind: Kind, name: str, revision: str = "") -> Iterator[None]:
             raise _translated(error, kind, name, revision) from error
 
 
-def _translated(error: BaseException, kind: Kind, name: str, revision: str) -> Exception:
+def _translated(error: BaseException, kind: Kind, name: str, revision: str) -> SaespecError:
     import httpx2
     from huggingface_hub import constants, errors
 
@@ -94,9 +99,7 @@ def _translated(error: BaseException, kind: Kind, name: str, revision: str) -> E
     full = next((e for e in chain if isinstance(e, OSError) and e.errno == 28), None)
     if full:
         return StageError(f"the disk is full: cannot store the {what} {name} in {constants.HF_HOME}")
-    if isinstance(error, (OSError, ValueError, KeyError, ImportError, RuntimeError)):
-        return CallError(f"cannot load the {what} {name}: {_first_line(error)}")
-    return error if isinstance(error, Exception) else RuntimeError(str(error))
+    return CallError(f"cannot load the {what} {name}: {_first_line(error)}")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -119,15 +122,15 @@ LIBRARIES = ("transformers", "datasets", "huggingface_hub", "accelerate")
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Without progress bars, advice and warnings of the hub's libraries that are imported: saespec reports itself."""
+    bars = list(_progress_bars())  # first: importing the hub's library sets its logger up
     loggers = [logging.getLogger(name) for name in LIBRARIES]
-    levels = [logger.level for logger in loggers]
     with contextlib.ExitStack() as stack:
-        for logger, level in zip(loggers, levels, strict=True):
+        for logger in loggers:
+            stack.callback(logger.setLevel, logger.level)
             logger.setLevel(logging.ERROR)
-            stack.callback(logger.setLevel, level)
-        for hide, show in _progress_bars():
-            hide()
+        for hide, show in bars:
             stack.callback(show)
+            hide()
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", module=rf"({'|'.join(LIBRARIES)})\b")
         yield
