@@ -26,6 +26,7 @@ def cell(
     curve_points: int = 4,
     precision: str = "float32",
     products: str = "dense",
+    movement: bool = False,
     **data: Any,
 ) -> Cell:
     """A cell on toy data; keyword arguments that are not named go to the data section."""
@@ -45,6 +46,7 @@ def cell(
                 "input_noise": input_noise,
                 "curve_points": curve_points,
                 "precision": precision,
+                "movement": movement,
                 "products": products,
             },
             "seed": seed,

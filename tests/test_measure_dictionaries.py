@@ -9,17 +9,24 @@ import pytest
 import torch
 from cells import cell
 from scipy import stats
+from spec_sample import edit, one_problem
 from test_measure import loaded, measured
 
 from saespec.measure import neuron_basis
 from saespec.measure.agreement import partners
+from saespec.plan.groups import group_name
+from saespec.plan.model import Cell
+from saespec.sae.checkpoint import Store, read
 from saespec.sae.cosine import cosines
+from saespec.sae.stack import Stack
+from saespec.sae.train import Interrupted, train
 from saespec.spec.measures import (
     Agreement,
     AliveLatents,
     CosineHistogram,
     LargerDictionaries,
     Latents,
+    Movement,
     NeuronBasis,
 )
 
@@ -140,3 +147,45 @@ def test_a_latent_that_never_fires_has_no_moments(tmp_path: Path) -> None:
     assert all(np.isnan(row["skew"]) and np.isnan(row["kurtosis"]) for row in found["latents"])
     assert np.isnan(found["cells"][0]["skew"])
     assert found["cells"][0]["effective_neurons"] > 1
+
+
+MOVEMENT = [Movement(kind="movement")]
+
+
+def test_movement_is_how_far_the_elements_turned_between_curve_points(tmp_path: Path) -> None:
+    own = cell(movement=True, steps=40, curve_points=4)
+    found = measured([own], tmp_path, MOVEMENT)["curves"]
+    # A cell of the same numbers that ends at the first curve point shows what lies between it and the start.
+    first = train_to_the_end(cell(steps=10, curve_points=1), tmp_path / "first")
+    stack = Stack((own,), torch.device("cpu"))
+    stack.initialise()
+    initial_LD = stack.params["decoder"][0]
+    turned_L = 1 - torch.cosine_similarity(first.double(), initial_LD.double(), dim=1)
+    assert found[0]["movement"] == pytest.approx(turned_L.mean().item(), rel=1e-4)
+    assert [row["step"] for row in found] == [10, 20, 30, 40]
+    assert all(row["movement_sum"] == pytest.approx(24 * row["movement"]) for row in found)
+
+
+def train_to_the_end(own: Cell, folder: Path) -> torch.Tensor:
+    train([own], Store(folder), [torch.device("cpu")])
+    return read(Store(folder).cell(own.id))[0]["decoder"]
+
+
+def test_recording_movement_changes_nothing_else_and_survives_an_interrupt(tmp_path: Path) -> None:
+    own, plain, store = cell(movement=True), cell(), Store(tmp_path)
+    left = iter(range(17))
+    with pytest.raises(Interrupted):
+        train([own], store, [torch.device("cpu")], stop=lambda: next(left, None) is None)
+    found, undisturbed = (measured([own], tmp_path / name, MOVEMENT)["curves"] for name in (".", "other"))
+    assert found == undisturbed
+    without = measured([plain], tmp_path, MOVEMENT)["curves"]
+    assert [{**row, "cell": own.id} for row in without] == [
+        {name: value for name, value in row.items() if not name.startswith("movement")} for row in found
+    ]
+    assert group_name(own.config) == f"{group_name(plain.config)}-movement"
+    assert own.id != plain.id
+
+
+def test_movement_that_is_not_recorded_is_refused(tmp_path: Path) -> None:
+    problem = one_problem(tmp_path, edit("[recovery, ", "[movement, recovery, "))
+    assert "write train.movement: true" in str(problem)

@@ -18,6 +18,7 @@ from . import (
     larger_dictionaries,
     latents,
     losses,
+    movement,
     neuron_basis,
     recovery,
 )
@@ -33,12 +34,18 @@ MEASURES: dict[str, Callable[[Any, Sequence[Trained]], Rows]] = {
     "agreement": agreement.measure,
     "cosine_histogram": cosine_histogram.measure,
     "alive_latents": alive_latents.measure,
+    "movement": movement.measure,
     "neuron_basis": neuron_basis.measure,
 }
 """The code of each kind of measure. Its configuration and columns are in `saespec/spec/measures.py`."""
 
 
-_SHARED = {"cells": ("cell",), "latents": ("cell", "latent"), "truth": ("cell", "feature")}
+_SHARED = {
+    "cells": ("cell",),
+    "curves": ("cell", "step"),
+    "latents": ("cell", "latent"),
+    "truth": ("cell", "feature"),
+}
 """Tables to whose rows several measures add columns, and what tells the rows apart."""
 
 
@@ -76,7 +83,7 @@ def _merge(into: list[dict[str, Any]], rows: list[dict[str, Any]], keys: tuple[s
 
 def _curves(stacks: Sequence[Trained]) -> list[dict[str, Any]]:
     return [
-        {"cell": cell.id, **dict(zip(CURVE, values, strict=True)), "step": int(values[0])}
+        {"cell": cell.id, **dict(zip(CURVE, values, strict=False)), "step": int(values[0])}
         for trained in stacks
         for cell, curve in zip(trained.cells, trained.curves, strict=True)
         for values in curve.tolist()

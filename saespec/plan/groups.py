@@ -22,8 +22,8 @@ def group_name(config: CellConfig) -> str:
     """Return the name of the group that a cell belongs to, such as `relu-d64-n128-b256-s5000`.
 
     It says everything that cells of one group share: architecture, input dimensions, dictionary size,
-    batch, steps, and the number of curve points precision and kind of products where they are not the default. It
-    depends on nothing but the cell, so a stage keeps its name when the sweep changes.
+    batch, steps, and where they are not the default the number of curve points, precision, kind of products, and
+    whether movement is recorded. It depends on nothing but the cell, so a stage keeps its name when the sweep changes.
     """
     train = config.train
     name = f"{config.sae.kind}-d{config.data.dim}-n{config.sae.latents}-b{train.batch}-s{train.steps}"
@@ -32,7 +32,7 @@ def group_name(config: CellConfig) -> str:
     for field in ("precision", "products"):
         if getattr(train, field) != _default(field):
             name += f"-{getattr(train, field)}"
-    return name
+    return f"{name}-movement" if train.movement else name
 
 
 def _default(field: str) -> object:

@@ -28,11 +28,12 @@ from .batches import Batches
 from .captured import CapturedStep
 from .cosine import mean_max
 from .loss import l1_scale, reconstruction_scale
+from .movement import Movement
 from .spread import Interrupted, spread
 from .stack import Stack, split
 
 CURVE = ("step", "loss", "reconstruction_loss", "l1_loss", "l0", "mmcs")
-"""Columns of a cell's training curve."""
+"""Columns of a cell's training curve; with `train.movement` the movement follows them."""
 
 SNAPSHOT_SECONDS = float(os.environ.get("SAESPEC_SNAPSHOT_SECONDS", "10"))
 """How much work a kill may cost."""
@@ -152,7 +153,8 @@ class Run:
         self.curves: list[Tensor] = []
         if resume is None:
             self.stack.initialise()
-        else:
+        self.movement = Movement(self._dictionary()) if configs[0].train.movement else None
+        if resume is not None:
             self._load(resume)
 
     def record(self) -> None:
@@ -162,7 +164,7 @@ class Run:
         x_NBD, target_NBD = self.batches.batch(HELD_OUT, self.step)
         codes_NBL = architecture.encode(params, x_NBD)
         error_NBD = architecture.decode(params, codes_NBL) - target_NBD
-        dictionary_NLD = architecture.dictionary(params)
+        dictionary_NLD = self._dictionary()
         rows = []
         for n, cell in enumerate(self.stack.rows):
             # One cell at a time: a sum over the whole stack could be ordered by its width.
@@ -172,12 +174,18 @@ class Run:
                 losses_4.new_full((), math.nan) if truth_GD is None else mean_max(truth_GD, dictionary_NLD[n])
             )
             rows.append(torch.cat([losses_4.new_full((1,), self.step), losses_4, found.view(1)]))
-        self.curves.append(torch.stack(rows))
+        curve_NC = torch.stack(rows)
+        if self.movement:
+            curve_NC = torch.cat([curve_NC, self.movement.since_last(dictionary_NLD)[:, None]], dim=1)
+        self.curves.append(curve_NC)
 
     @property
     def best_mmcs(self) -> float:
         """The best MMCS among the cells at the last point of the curve; NaN before the first."""
-        return self.curves[-1][:, -1].max().item() if self.curves else math.nan
+        return self.curves[-1][:, CURVE.index("mmcs")].max().item() if self.curves else math.nan
+
+    def _dictionary(self) -> Tensor:
+        return self.stack.architecture.dictionary(self.stack.params)
 
     def save(self, path: Path) -> None:
         """Write a snapshot from which the stack, or any of its cells, continues bit for bit."""
@@ -190,6 +198,8 @@ class Run:
         tensors["curves"] = (
             torch.stack([row[:n] for row in self.curves], dim=1) if self.curves else torch.empty(n, 0, 6)
         )
+        if self.movement:
+            tensors["before"] = self.movement.before_NLD[:n]
         checkpoint.write(path, tensors, {"cells": [c.id for c in self.stack.cells], "step": self.step})
 
     def _load(self, path: Path) -> None:
@@ -203,6 +213,8 @@ class Run:
         self.step = header["step"]
         self.stack.updates.fill_(self.step)
         self.curves = list(tensors["curves"][rows].double().to(self.stack.device).unbind(dim=1))
+        if self.movement:
+            self.movement.before_NLD.copy_(tensors["before"][rows])
 
     def store_cells(self, store: checkpoint.Store) -> None:
         """Put every cell into the store."""

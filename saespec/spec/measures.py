@@ -226,6 +226,24 @@ class NeuronBasis(Measured):
     batches: int = Field(40, ge=1, description="Held-out batches for skew and kurtosis.")
 
 
+class Movement(Measured):
+    """How far the dictionary moved between the points of its curve; needs train.movement."""
+
+    columns: ClassVar[dict[str, tuple[Column, ...]]] = {
+        "curves": (
+            Column(
+                "movement",
+                "float64",
+                "1",
+                "Mean over latents of 1 - cos with the dictionary element at the point before, at first with the "
+                "initial one.",
+            ),
+            Column("movement_sum", "float64", "latents", "The same summed over latents."),
+        ),
+    }
+    kind: Literal["movement"] = Field(description="How far the dictionary moves between curve points.")
+
+
 Measure = Annotated[
     Recovery
     | Losses
@@ -235,6 +253,7 @@ Measure = Annotated[
     | Agreement
     | CosineHistogram
     | AliveLatents
-    | NeuronBasis,
+    | NeuronBasis
+    | Movement,
     Field(discriminator="kind"),
 ]

@@ -185,6 +185,8 @@ class Spec(Consistent):
         for i, measure in enumerate(self.measure):
             if first.setdefault(measure.kind, i) != i:
                 yield Conflict(f"measure.{i}", f"{measure.kind} is asked for twice", "remove one")
+            if measure.kind == "movement" and hasattr(self, "train") and not self.train.movement:
+                yield Conflict(f"measure.{i}", "movement is not recorded", "write train.movement: true")
             if measure.data not in (None, self.data.kind):
                 yield Conflict(
                     f"measure.{i}", f"{measure.kind} needs data of kind {measure.data}", "remove it"

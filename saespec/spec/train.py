@@ -48,3 +48,8 @@ class Train(Strict):
             "encoder); sums are then taken in another order."
         ),
     )
+    movement: Annotated[bool, Stored("records_movement"), Added()] = Field(
+        False,
+        description="Whether curves record how far the dictionary moved since the point before, for the measure "
+        "movement.",
+    )
