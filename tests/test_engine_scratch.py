@@ -8,7 +8,7 @@ from plan_sample import calls, make, planned, stand_in
 from saespec.engine import dvc
 from saespec.engine.run import run
 from saespec.engine.scratch import scratch
-from saespec.plan.project import find_root
+from saespec.plan.project import find_root, paths_root, scratch_folder
 from saespec.spec.load import load
 
 
@@ -35,3 +35,8 @@ def test_the_same_overrides_lead_to_the_same_folder(tmp_path: Path) -> None:
     assert scratch(load(spec, ["train.steps=20"], root=tmp_path), tmp_path) == first
     assert first.spec.stat().st_mtime_ns == written
     assert scratch(load(spec, ["train.steps=21"], root=tmp_path), tmp_path).root != first.root
+
+
+def test_paths_in_an_overridden_spec_are_relative_to_the_project_itself(tmp_path: Path) -> None:
+    assert paths_root(tmp_path) == tmp_path
+    assert paths_root(scratch_folder(tmp_path) / "tiny-0123abcd") == tmp_path

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from saespec.errors import CallError, StageError
+from saespec.plan.project import paths_root
 from saespec.spec.corpus import Corpus, HubDataset, PythonSources, TextFiles
 
 from . import hub
@@ -127,6 +128,7 @@ def _text_files(corpus: TextFiles, root: Path) -> Iterator[str]:
 
 def _matching(corpus: TextFiles, root: Path) -> list[Path]:
     """Files of each pattern in its turn, sorted, each once."""
+    root = paths_root(root)
     found: dict[Path, None] = {}
     for pattern in corpus.paths:
         matches = sorted(glob.glob(str(Path(pattern).expanduser()), root_dir=root, recursive=True))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from saespec.errors import CallError, SaespecError, StageError
+from saespec.plan.project import paths_root
 
 Kind = Literal["model", "dataset"]
 
@@ -27,7 +28,7 @@ def local_folder(name: str, root: Path) -> Path | None:
                 f"{name} is a folder here: write ./{name} for it, or rename it for the hub's {name}"
             )
         return None
-    folder = root / Path(name).expanduser()
+    folder = paths_root(root) / Path(name).expanduser()
     if not folder.is_dir():
         raise CallError(f"{name}: there is no such folder under {root}")
     return folder

@@ -9,7 +9,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from saespec.plan.identity import canonical_json, sha256_hex
-from saespec.plan.project import store_folder, work_folder
+from saespec.plan.project import scratch_folder, store_folder, work_folder
 from saespec.spec.load import LoadedSpec
 
 from .dvc import ensure_repo
@@ -34,7 +34,8 @@ def scratch(loaded: LoadedSpec, root: Path) -> Scratch:
     """
     resolved = loaded.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
     name = loaded.spec.name
-    folder = work_folder(root) / "scratch" / f"{name}-{sha256_hex(canonical_json(resolved))[:8]}"
+    work_folder(root)
+    folder = scratch_folder(root) / f"{name}-{sha256_hex(canonical_json(resolved))[:8]}"
     folder.mkdir(parents=True, exist_ok=True)
     ensure_repo(folder, git=False)
     yaml = YAML(typ="safe")

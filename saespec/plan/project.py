@@ -57,6 +57,17 @@ def work_folder(root: Path) -> Path:
     return folder
 
 
+def scratch_folder(root: Path) -> Path:
+    """Return the folder below which overridden specs have projects of their own."""
+    return root / ".saespec" / "scratch"
+
+
+def paths_root(root: Path) -> Path:
+    """Return what paths in a spec are relative to: the project, for a scratch project the one that it is of."""
+    outer = root.parents[2] if len(root.parents) > 2 else root
+    return outer if root.parent == scratch_folder(outer) else root
+
+
 def store_folder(root: Path) -> Path:
     """Return the folder of the content-addressed store; it need not exist yet."""
     elsewhere = os.environ.get(STORE_VARIABLE)
