@@ -15,12 +15,15 @@ from . import (
     alive_latents,
     cosine_histogram,
     dead_latents,
+    language_model,
     larger_dictionaries,
     latents,
     losses,
+    model,
     movement,
     neuron_basis,
     recovery,
+    top_examples,
 )
 from .rows import Rows
 from .trained import Trained
@@ -36,6 +39,9 @@ MEASURES: dict[str, Callable[[Any, Sequence[Trained]], Rows]] = {
     "alive_latents": alive_latents.measure,
     "movement": movement.measure,
     "neuron_basis": neuron_basis.measure,
+    "language_model": language_model.measure,
+    "top_examples": top_examples.measure,
+    "model": model.measure,
 }
 """The code of each kind of measure. Its configuration and columns are in `saespec/spec/measures.py`."""
 

@@ -32,6 +32,8 @@ _CASE = Column(
 )
 _SEED = Column("seed", "int64", "1", "Seed of truth, data and initial weights.")
 
+_MODEL = Column("model", "string", "id", "The model: hash of its section and its corpus, or name@revision.")
+
 _DERIVED = (
     Column(
         "latent_ratio",
@@ -52,6 +54,9 @@ _KEYS: dict[str, tuple[Column, ...]] = {
     "truth": (_CELL, Column("feature", "int64", "index", "The ground-truth feature, from 0.")),
     "pairs": (_CELL,),
     "cosine_histogram": (_CELL,),
+    "examples": (_CELL,),
+    "models": (_MODEL,),
+    "model_curves": (_MODEL,),
 }
 
 _CURVES = (

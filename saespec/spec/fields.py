@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import NoneType, UnionType
@@ -280,3 +280,14 @@ def flat(config: CellConfig) -> dict[str, Any]:
 
     visit(config, "")
     return found
+
+
+def meets(config: CellConfig, where: Mapping[str, Any]) -> bool:
+    """Whether a cell has these values, by dotted path; 1 and 1.0 are the same, 1 and true are not."""
+    values = flat(config)
+
+    def same(path: str, wanted: Any) -> bool:
+        value = values.get(path)
+        return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)
+
+    return all(same(path, wanted) for path, wanted in where.items())

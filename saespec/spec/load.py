@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from saespec.errors import Problem
 
 from .axes import case_fields, factors_of
-from .fields import SECTIONS, place, tag
+from .fields import SECTIONS, meets, place, tag
 from .merge import SET, merge, override
 from .messages import conflicts_despite, explain, explain_details, locate
 from .problems import SpecFileError
@@ -163,7 +163,21 @@ def check(tree: Mapping) -> tuple[Spec | None, tuple[Point, ...], list[Problem]]
     if found or base is None:
         return None, (), problems
     cells, found = expand(base, factors, tree)
+    if spec and cells:
+        found = [*found, *_choose_nothing(spec, cells, tree)]
     return spec, cells, problems + found
+
+
+def _choose_nothing(spec: Spec, cells: tuple[Point, ...], tree: Mapping) -> list[Problem]:
+    """Measures whose `where` no cell meets."""
+    problems = []
+    for i, measure in enumerate(spec.measure):
+        where = getattr(measure, "where", {})
+        if where and not any(meets(point.config, where) for point in cells):
+            mark = locate(tree, ("measure", i, measure.kind, "where"))[0]
+            path = f"measure.{i}.where"
+            problems.append(Problem(mark.file, mark.line, mark.column, path, "no cell has these values"))
+    return problems
 
 
 def _validate(model: type[M], data: Any, tree: Mapping) -> tuple[M | None, list[Problem]]:

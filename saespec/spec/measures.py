@@ -1,6 +1,6 @@
 """What can be measured on trained cells: configuration, and the columns that each measure writes.
 
-A measure is a class here and a file of the same name in `saespec/measure/`.
+A measure is a class here, or in `language_measures.py`, and a file of the same name in `saespec/measure/`.
 """
 
 from __future__ import annotations
@@ -9,17 +9,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from .base import Strict
 from .columns import Column, ColumnType
-
-
-class Measured(Strict):
-    """The base of all measures."""
-
-    columns: ClassVar[dict[str, tuple[Column, ...]]]
-    """Table → the columns that the measure adds to it."""
-    data: ClassVar[Literal["toy", "transformer"] | None] = None
-    """The kind of data that it needs, if not any."""
+from .language_measures import LanguageModel, ModelRecord, TopExamples
+from .measured import Measured
 
 
 class Recovery(Measured):
@@ -254,6 +246,9 @@ Measure = Annotated[
     | CosineHistogram
     | AliveLatents
     | NeuronBasis
-    | Movement,
+    | Movement
+    | LanguageModel
+    | TopExamples
+    | ModelRecord,
     Field(discriminator="kind"),
 ]
