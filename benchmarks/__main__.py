@@ -9,7 +9,18 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from . import generation, latency, machine, record, report, scaling, tables, throughput
+from . import (
+    extraction,
+    generation,
+    latency,
+    machine,
+    record,
+    report,
+    scaling,
+    storage,
+    tables,
+    throughput,
+)
 from .trainers.sizes import WORKLOADS
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="How fast saespec is, beside others.")
@@ -115,6 +126,35 @@ def data(
     """Time toy batches alone."""
     workloads = _known("workload", workload, list(WORKLOADS))
     _finish("data", generation.measure(workloads, rounds, batches, threads, device), out, device)
+
+
+@app.command("extraction")
+def extraction_(
+    rounds: Rounds = 3,
+    threads: Threads = 2,
+    device: Device = "cpu",
+    vectors: Annotated[
+        int, typer.Option(help="Activation vectors of a measurement; one takes ten times as many.", min=1)
+    ] = 100_000,
+    out: Out = None,
+) -> None:
+    """Extract activations, and run the bare model cut at the same layer."""
+    _finish("extraction", extraction.measure(rounds, threads, device, vectors), out, device)
+
+
+@app.command("store")
+def store(
+    rounds: Rounds = 3,
+    threads: Threads = 2,
+    device: Device = "cpu",
+    steps: Annotated[int, typer.Option(help="Timed steps of a training.", min=1)] = 1000,
+    rows: Annotated[
+        int | None, typer.Option(help="Vectors in the store.", show_default="ten times reading's memory")
+    ] = None,
+    out: Out = None,
+) -> None:
+    """Train on shuffled batches from an activation store, and on the same vectors in memory."""
+    _finish("store", storage.measure(rounds, threads, device, steps, rows), out, device)
 
 
 @app.command("report")

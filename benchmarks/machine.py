@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -82,6 +84,16 @@ def run(command: Sequence[str], folder: Path, threads: int | None = None) -> Fin
             peak_memory_bytes=usage.ru_maxrss * 1024,
             others=max(foreign / seconds, 0.0),
         )
+
+
+def lines(module: str, arguments: Sequence[str], threads: int) -> list[dict[str, Any]]:
+    """What a program of `trainers/`, run to its end, prints: a line of JSON for each row."""
+    before = load()
+    command = [sys.executable, "-m", f"benchmarks.trainers.{module}", *arguments, "--threads", str(threads)]
+    done = run(command, folder=ROOT, threads=threads)
+    if done.code:
+        raise SystemExit(f"{module} failed:\n{done.stderr[-2000:]}")
+    return [{"load": before, **json.loads(line)} for line in done.stdout.splitlines()]
 
 
 def busy_seconds() -> float:

@@ -81,6 +81,26 @@ def test_scaling_measures_the_trainer_beside_the_products(tmp_path: Path) -> Non
         assert 0 < row["memory_bytes"] < 2**30
 
 
+@pytest.mark.slow
+def test_extraction_is_measured_beside_the_bare_forward_pass(tmp_path: Path) -> None:
+    out = tmp_path / "extraction.parquet"
+    benchmark("extraction", "--rounds", "1", "--vectors", "300", "--threads", "1", "--out", str(out))
+    rows = parquet.read(out).to_pylist()
+    assert [row["vectors"] for row in rows] == [300, 3000, 300, 300]
+    for row in rows:
+        assert row["share"] == pytest.approx(row["tokens_per_second"] / row["bare_tokens_per_second"])
+
+
+@pytest.mark.slow
+def test_training_from_a_store_is_measured_beside_memory(tmp_path: Path) -> None:
+    out = tmp_path / "store.parquet"
+    arguments = ("--rounds", "1", "--steps", "5", "--rows", "2000", "--threads", "1")
+    benchmark("store", *arguments, "--out", str(out))
+    rows = {row["batches"]: row for row in parquet.read(out).to_pylist()}
+    assert set(rows) == {"store", "memory", "store, reading alone"}
+    assert all(row["vectors_per_second"] > 0 and row["rows"] == 2000 for row in rows.values())
+
+
 def test_scaling_changes_one_size_at_a_time() -> None:
     base = WORKLOADS["d64-n128"]
     points = [point for _, point in scaling.points(["d64-n128"], list(scaling.VALUES))]

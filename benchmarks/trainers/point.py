@@ -34,10 +34,10 @@ def measure(
     assert job.pool is not None  # made now: its memory is not the trainer's
     machine.forget_peak()
     before = machine.memory_now(peak=False)
-    saespec_stack.train(job, generated=False, fields=fields)
+    saespec_stack.train(job, job.pool.batch, saespec_stack.toy(sizes), fields)
     memory = machine.memory_now(peak=True) - before
     used = w.memory(job.device)
-    span = job.clock.span
+    span = job.span
     products = step_seconds(sizes, _dtype(fields), job.device, rounds=3)
     return {
         "steps": job.timed,

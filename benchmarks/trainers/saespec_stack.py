@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import saespec.cli.stage  # noqa: F401  # before torch: settings that torch reads when it is imported
+from saespec.stages.threads import wait_briefly
 
-# isort: split
-import torch
+wait_briefly()  # before torch is imported, as in a stage
+
+# ruff: noqa: E402
 from torch import Tensor
 
 from saespec.data.source import HELD_OUT, TRAIN
@@ -26,7 +27,7 @@ from saespec.plan.model import Cell
 from saespec.results.provenance import version
 from saespec.sae.batches import Batches
 from saespec.sae.checkpoint import Store
-from saespec.sae.stack import sort_key
+from saespec.sae.stack import split
 from saespec.sae.train import Run, train_stack
 from saespec.spec.spec import CellConfig
 from saespec.stages import device
@@ -38,19 +39,29 @@ CURVE_EVERY = 80
 """Steps between two points of the training curve in `specs/toy_mmcs.yaml`."""
 
 
+def toy(sizes: Workload) -> dict[str, Any]:
+    """The data section of a workload's cells."""
+    return {
+        "kind": "toy",
+        "dim": sizes.dim,
+        "features": sizes.features,
+        "active": min(ACTIVE, sizes.features / 2),
+        "correlation": "random",
+        "decay": {"rule": "multiply", "rate": 0.99},
+    }
+
+
 def cells(
-    sizes: Workload, steps: int, curve_points: int, seed: int, fields: Mapping[str, Any]
+    sizes: Workload,
+    data: Mapping[str, Any],
+    steps: int,
+    curve_points: int,
+    seed: int,
+    fields: Mapping[str, Any],
 ) -> tuple[Cell, ...]:
     """The cells of a workload; `fields` are further ones, such as `train.precision`."""
     base: dict[str, Any] = {
-        "data": {
-            "kind": "toy",
-            "dim": sizes.dim,
-            "features": sizes.features,
-            "active": min(ACTIVE, sizes.features / 2),
-            "correlation": "random",
-            "decay": {"rule": "multiply", "rate": 0.99},
-        },
+        "data": dict(data),
         "sae": {"kind": "relu", "latents": sizes.latents},
         "loss": {"reconstruction": "sum", "sparsity": {"kind": "l1", "per": "sample"}},
         "train": {
@@ -76,37 +87,45 @@ def cells(
 
 
 class Timed(Batches):
-    """A run's batches, made as ever or taken from a pool, with the clock told of each that is asked for."""
+    """A run's batches, made as ever or taken from memory, with the clock told of each that is asked for."""
 
-    def __init__(self, configs: list[CellConfig], on: torch.device, clock: w.Clock, pool: w.Pool | None):
-        super().__init__(configs, on)
-        self._clock, self._pool = clock, pool
+    def __init__(self, configs: list[CellConfig], job: w.Job, held: Callable[[int], Tensor] | None) -> None:
+        super().__init__(configs, job.device)
+        self._clock, self._held = job.clock, held
 
     def batch(self, part: str, t: int) -> tuple[Tensor, Tensor]:
         """Input and target, [N, B, D]."""
         if part == TRAIN:
             self._clock.tick(t)
-        if self._pool is None:
+        if self._held is None:
             return super().batch(part, t)
-        x_NBD = self._pool.batch(t).expand(len(self.source_of_cell), -1, -1)
+        x_NBD = self._held(t).expand(len(self.source_of_cell), -1, -1)
         return x_NBD, x_NBD
 
 
-def train(job: w.Job, generated: bool, fields: Mapping[str, Any]) -> tuple[Run, list[w.Trained]]:
-    """Train a job's SAEs; the SAEs are in the order of the job's coefficients."""
+def train(
+    job: w.Job, held: Callable[[int], Tensor] | None, data: Mapping[str, Any], fields: Mapping[str, Any]
+) -> tuple[Run, list[w.Trained]]:
+    """Train a job's SAEs on batches held in memory, or, without any, on those that the data section makes.
+
+    Returns the last stack and the SAEs in the order of the job's coefficients. Curves come with made batches.
+    """
     os.environ[device.VARIABLE] = str(job.device)
     device.device()  # sets torch as a stage does: deterministic kernels, float32 that is float32
     steps = job.steps + 1  # the clock stops when the last batch is asked for
-    points = max(1, round(steps / CURVE_EVERY)) if generated else 1
-    wanted = cells(job.sizes, steps, points, job.seed, fields)
-    run = Run(tuple(sorted(wanted, key=sort_key)), job.device)
-    configs = [one.config for one in run.stack.rows]
-    run.batches = Timed(configs, job.device, job.clock, None if generated else job.pool)
-    with tempfile.TemporaryDirectory() as folder:
-        train_stack(run, Store(Path(folder)), lambda progress: None, lambda: False)
-    params, ids = run.stack.params, [one.id for one in run.stack.cells]
-    rows = [ids.index(one.id) for one in wanted]
-    return run, [w.Trained(params["encoder"][n], params["bias"][n], params["decoder"][n]) for n in rows]
+    points = 1 if held else max(1, round(steps / CURVE_EVERY))
+    wanted = cells(job.sizes, data, steps, points, job.seed, fields)
+    trained: dict[str, w.Trained] = {}
+    for stack in split(wanted, job.device):
+        job.start_clock()
+        run = Run(stack, job.device)
+        run.batches = Timed([one.config for one in run.stack.rows], job, held)
+        with tempfile.TemporaryDirectory() as folder:
+            train_stack(run, Store(Path(folder)), lambda progress: None, lambda: False)
+        encoder, bias, decoder = (run.stack.params[name] for name in ("encoder", "bias", "decoder"))
+        for n, one in enumerate(stack):
+            trained[one.id] = w.Trained(encoder[n], bias[n], decoder[n])
+    return run, [trained[one.id] for one in wanted]
 
 
 def main() -> None:
@@ -117,7 +136,8 @@ def main() -> None:
     args = parser.parse_args()
     job = w.job(args)
     fields = dict(item.split("=", 1) for item in args.set)
-    run, trained = train(job, args.data == "generated", {k: _value(v) for k, v in fields.items()})
+    held = None if args.data == "generated" else job.pool.batch
+    run, trained = train(job, held, toy(job.sizes), {k: _value(v) for k, v in fields.items()})
     package = f"saespec {version()}"
     if args.data == "generated":
         source = run.batches.sources[0]

@@ -60,6 +60,11 @@ class Clock:
             self._edges[done] = machine.now()
 
     @property
+    def stopped(self) -> bool:
+        """Whether all steps are done."""
+        return None not in self._edges.values()
+
+    @property
     def span(self) -> machine.Span:
         """How long the timed steps took."""
         first, last = self._edges.values()
@@ -145,7 +150,25 @@ class Job:
         self.device = torch.device(device)
         self.steps = warmup + steps
         """Steps of every SAE, the untimed ones included."""
-        self.clock = Clock(warmup, steps, self.device)
+        self._clocks: list[Clock] = []
+        self._warmup = warmup
+        self.start_clock()
+
+    @property
+    def clock(self) -> Clock:
+        """What the trainer tells of its steps."""
+        return self._clocks[-1]
+
+    def start_clock(self) -> None:
+        """Begin the steps anew, for a trainer that trains some SAEs after the others; times add up."""
+        self._clocks = [clock for clock in self._clocks if clock.stopped]
+        self._clocks.append(Clock(self._warmup, self.timed, self.device))
+
+    @property
+    def span(self) -> machine.Span:
+        """How long the timed steps took."""
+        spans = [clock.span for clock in self._clocks]
+        return machine.Span(sum(span.seconds for span in spans), max(span.others for span in spans))
 
     @cached_property
     def pool(self) -> Pool:
@@ -174,8 +197,8 @@ class Job:
                 for sae, alpha in zip(trained, self.sizes.coefficients, strict=True)
             ]
         self.emit(
-            seconds=self.clock.span.seconds,
-            others=self.clock.span.others,
+            seconds=self.span.seconds,
+            others=self.span.others,
             loss=sum(loss for loss, _ in scores) / len(scores),
             mmcs_best=max(mmcs for _, mmcs in scores),
             mmcs_mean=sum(mmcs for _, mmcs in scores) / len(scores),
