@@ -12,7 +12,7 @@ from cells import cell
 from saespec.plan.model import Cell
 from saespec.sae import relu_sparse
 from saespec.sae.checkpoint import Store
-from saespec.sae.relu_sparse import flat_nonzero, runs
+from saespec.sae.relu_sparse import flat_nonzero, runs, sparse_below
 from saespec.sae.spread import Interrupted
 from saespec.sae.stack import Stack, sort_key
 from saespec.sae.train import train
@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(autouse=True)
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relu_sparse, "EVERY", 4)
-    monkeypatch.setattr(relu_sparse, "SPARSE_BELOW", {"float32": 0.4, "bfloat16": 0.4})
+    monkeypatch.setattr(relu_sparse, "sparse_below", lambda config: 0.4)
 
 
 def mixed(**changes: object) -> list[Cell]:
@@ -115,3 +115,9 @@ def test_runs_cover_what_is_wanted_by_two_rows_at_least() -> None:
     assert runs(np.array([1, 0, 0, 1, 0], bool)) == [slice(0, 2), slice(2, 4)]
     assert runs(np.array([0, 0, 1], bool)) == [slice(1, 3)]
     assert runs(np.array([0, 0], bool)) == []
+
+
+def test_narrow_vectors_are_never_multiplied_sparsely() -> None:
+    assert sparse_below(cell(dim=64).config) == 0
+    assert 0.1 < sparse_below(cell(dim=256).config) < sparse_below(cell(dim=768).config) < 0.2
+    assert sparse_below(cell(dim=256, precision="bfloat16").config) < 0.1
