@@ -27,6 +27,7 @@ def cell(
     precision: str = "float32",
     products: str = "dense",
     movement: bool = False,
+    kind: str = "relu",
     **data: Any,
 ) -> Cell:
     """A cell on toy data; keyword arguments that are not named go to the data section."""
@@ -34,7 +35,7 @@ def cell(
     config = CellConfig.model_validate(
         {
             "data": toy,
-            "sae": {"kind": "relu", "latents": latents},
+            "sae": {"kind": kind, "latents": latents},
             "loss": {
                 "reconstruction": reconstruction,
                 "sparsity": {"kind": "l1", "coefficient": l1, "per": per},

@@ -170,7 +170,7 @@ def test_kl_counts_what_cross_entropy_does_not() -> None:
     original = torch.tensor([[0.5, 0.3, 0.2]]).log()
     changed = torch.tensor([[0.5, 0.1, 0.4]]).log()
     found = language_model.Predictions()
-    found.add(changed, torch.tensor([0]), original)
+    found.add(changed, torch.tensor([0]), original, original.exp())
     assert found.ce == pytest.approx(math.log(2))
     assert found.kl == pytest.approx(0.3 * math.log(3) + 0.2 * math.log(0.5))
 

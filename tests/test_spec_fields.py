@@ -62,7 +62,9 @@ EXAMPLES: dict[str, dict[str, dict[str, Any]]] = {
     "data.corpus": CORPUS,
     "data.model": MODEL,
     "data.model.tokenizer": TOKENIZER,
-    "sae": {kind: {"kind": kind, "latents": 64} for kind in ("pca", "ica", "random", "neuron_basis")},
+    "sae": {
+        kind: {"kind": kind, "latents": 64} for kind in ("tied_relu", "pca", "ica", "random", "neuron_basis")
+    },
 }
 """Whole sections, for members of unions that a kind alone does not make."""
 

@@ -29,7 +29,7 @@ from .trained import Trained
 if TYPE_CHECKING:
     from saespec.data.tokens import Tokens
 
-NUMBERS = 2**24
+NUMBERS = 2**22
 """Logits in memory at once: contexts pass through the model in blocks of about so many."""
 
 Change = Callable[[Tensor], Tensor]
@@ -44,11 +44,11 @@ class Predictions:
         self.cross_entropy = 0.0
         self.divergence = 0.0
 
-    def add(self, log_p_PW: Tensor, target_P: Tensor, original_PW: Tensor) -> None:
-        """Add a block of log-probabilities, with the untouched model's beside them."""
+    def add(self, log_q_PW: Tensor, target_P: Tensor, log_p_PW: Tensor, p_PW: Tensor) -> None:
+        """Add a block of log-probabilities q, with the untouched model's p beside them."""
         self.tokens += len(target_P)
-        self.cross_entropy -= log_p_PW.gather(1, target_P[:, None]).sum(dtype=torch.float64).item()
-        kl_P = (original_PW.exp() * (original_PW - log_p_PW)).sum(dim=1)
+        self.cross_entropy -= log_q_PW.gather(1, target_P[:, None]).sum(dtype=torch.float64).item()
+        kl_P = (p_PW * (log_p_PW - log_q_PW)).sum(dim=1)
         self.divergence += kl_P.sum(dtype=torch.float64).item()
 
     @property
@@ -115,8 +115,9 @@ def _predictions(
     untouched, spliced = Predictions(), [Predictions() for _ in cells]
     zeroed, averaged = ({site: Predictions() for site in sites} for _ in range(2))
     for block in blocks(cells[0].contexts, config.contexts, loaded.vocab, device):
-        original_PW = block.predictions(loaded)
-        untouched.add(original_PW, block.target_P, original_PW)
+        log_p_PW = block.predictions(loaded)
+        original = block.target_P, log_p_PW, log_p_PW.exp()
+        untouched.add(log_p_PW, *original)
 
         changes: list[tuple[Predictions, Placed, Change]] = [
             *((zeroed[site], placed, torch.zeros_like) for site, placed in sites.items()),
@@ -124,7 +125,7 @@ def _predictions(
             *((into, placed, placed.reconstruct) for placed, into in zip(cells, spliced, strict=True)),
         ]
         for into, placed, change in changes:
-            into.add(block.predictions(loaded, placed, change), block.target_P, original_PW)
+            into.add(block.predictions(loaded, placed, change), *original)
     return untouched, zeroed, averaged, spliced
 
 

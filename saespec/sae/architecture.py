@@ -17,7 +17,7 @@ from torch import Tensor
 
 from saespec.spec.spec import CellConfig
 
-from . import relu
+from . import relu, tied_relu
 
 Params = dict[str, Tensor]
 """Stacked parameters by name, cells first. Every architecture has `encoder` [N, L, D] and `bias` [N, L]."""
@@ -68,6 +68,7 @@ class Architecture(Protocol):
 
 ARCHITECTURES: dict[str, Architecture] = {
     "relu": relu,
+    "tied_relu": tied_relu,
 }
 
 

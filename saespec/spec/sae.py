@@ -10,16 +10,14 @@ from .base import Strict, exactly
 from .columns import Stored
 
 
-class ReluSAE(Strict):
-    """c = ReLU(Mx + b), x̂ = Dc with unit-norm dictionary elements (Sharkey et al. 2022)."""
+class _Relu(Strict):
+    """What ReLU autoencoders share; the order of fields is that of columns."""
 
-    kind: Annotated[Literal["relu"], Stored("architecture")] = Field(description="Linear, bias, ReLU.")
+    kind: str
     latents: Annotated[int, Stored("latents", "latents")] = Field(
         ge=1, le=4_194_304, description="Dictionary size (n)."
     )
-    tied: Annotated[Literal[False], exactly(False), Stored("tied")] = Field(
-        False, description="The encoder has weights of its own."
-    )
+    tied: bool
     decoder_bias: Annotated[Literal["none"], Stored("decoder_bias")] = Field(
         "none", description="The decoder has no bias."
     )
@@ -28,6 +26,26 @@ class ReluSAE(Strict):
     )
     decoder_init: Annotated[Literal["orthogonal"], Stored("decoder_init")] = Field(
         "orthogonal", description="Initial dictionary: a random (semi-)orthogonal matrix."
+    )
+
+
+class ReluSAE(_Relu):
+    """c = ReLU(Mx + b), x̂ = Dc with unit-norm dictionary elements (Sharkey et al. 2022)."""
+
+    kind: Annotated[Literal["relu"], Stored("architecture")] = Field(description="Linear, bias, ReLU.")
+    tied: Annotated[Literal[False], exactly(False), Stored("tied")] = Field(
+        False, description="The encoder has weights of its own."
+    )
+
+
+class TiedReluSAE(_Relu):
+    """c = ReLU(Mx + b), x̂ = Mᵀc with unit-norm rows of M (Cunningham et al. 2023)."""
+
+    kind: Annotated[Literal["tied_relu"], Stored("architecture")] = Field(
+        description="Linear, bias, ReLU; the encoder's weights are the dictionary."
+    )
+    tied: Annotated[Literal[True], exactly(True), Stored("tied")] = Field(
+        True, description="The encoder's weights are the dictionary."
     )
 
 
@@ -78,7 +96,7 @@ class NeuronBasisSAE(_Fitted):
 
 
 Baseline = PcaSAE | IcaSAE | RandomSAE | NeuronBasisSAE
-SAE = Annotated[ReluSAE | Baseline, Field(discriminator="kind")]
+SAE = Annotated[ReluSAE | TiedReluSAE | Baseline, Field(discriminator="kind")]
 
 
 class L1(Strict):
