@@ -23,7 +23,7 @@ from saespec.data.bigram import Bigram
 from saespec.data.interrupt import Interrupted
 from saespec.errors import CallError, DamagedFileError
 from saespec.plan.inputs import model_folder
-from saespec.spec.transformer import TransformerData
+from saespec.spec.transformer import TrainedModel, TransformerData
 
 CPU = torch.device("cpu")
 
@@ -88,6 +88,15 @@ def test_training_again_gives_the_same_files(root: Path, undisturbed: Path) -> N
     assert {path.name for path in again.iterdir()} == {path.name for path in undisturbed.iterdir()}
     for path in again.iterdir():
         assert path.read_bytes() == (undisturbed / path.name).read_bytes(), path.name
+
+
+def test_training_and_loading_print_nothing(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pretraining, "SNAPSHOT_SECONDS", 0.0)
+    train(transformer_data(), root, str(tmp_path))
+    models.load_model(transformer_data(), tmp_path, root, CPU)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_seed_changes_the_model(root: Path, undisturbed: Path) -> None:
@@ -230,6 +239,20 @@ def test_every_family_has_the_shape_of_the_section(root: Path, family: str, tied
     tables = [p for p in made.model.parameters() if 280 in p.shape]
     assert len(tables) == (1 if tied else 2)
     assert made.vocab == 280
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "llama"])
+def test_the_first_weights_have_the_spread_they_are_asked_for(undisturbed: Path, family: str) -> None:
+    tokenizer = models.tokens.read_tokenizer(undisturbed)
+    config = transformer_data({"family": family, "init": 0.1, "width": 64, "heads": 4}, dim=64).model
+    assert isinstance(config, TrainedModel)
+    embedding = models._untrained(config, tokenizer).get_input_embeddings().weight
+    assert embedding.std().item() == pytest.approx(0.1, rel=0.03)
+
+
+def test_the_spread_is_part_of_a_models_identity_unless_it_is_the_familys() -> None:
+    names = [model_folder(Path(), transformer_data(m)).name for m in ({}, {"init": 0.02}, {"init": 0.1})]
+    assert names[0] == names[1] != names[2]
 
 
 def test_an_unknown_activation_is_refused_with_those_that_are_known(root: Path) -> None:

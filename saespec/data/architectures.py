@@ -30,6 +30,7 @@ def architecture(model: TrainedModel, vocabulary: int, end_of_text: int) -> PreT
         bos_token_id=end_of_text,
         eos_token_id=end_of_text,
         tie_word_embeddings=model.tied_embeddings,
+        initializer_range=model.init,
         use_cache=False,
         **fields,
     )

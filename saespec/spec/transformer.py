@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from .base import Conflict, Consistent, Strict
-from .columns import Stored
+from .columns import Added, Stored
 from .corpus import Corpus
 
 Place = Literal[
@@ -94,6 +94,13 @@ class TrainedModel(Consistent):
     )
     dropout: Annotated[float, Stored("model_dropout")] = Field(
         0.0, ge=0, lt=1, description="Dropout while training."
+    )
+    init: Annotated[float, Stored("model_init"), Added()] = Field(
+        0.02,
+        gt=0,
+        le=1,
+        description="Standard deviation of its first weights and embeddings. 0.02 suits widths near 1000; "
+        "0.02·√(768/width) suits small ones.",
     )
     tokenizer: TrainedTokenizer | NamedTokenizer = Field(
         discriminator="kind", description="How text becomes tokens."
