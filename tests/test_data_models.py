@@ -206,6 +206,18 @@ def test_a_corpus_smaller_than_the_training_is_repeated(tmp_path: Path) -> None:
     assert made["train_tokens"] == 30 * 64
 
 
+def test_the_curves_contexts_are_spread_over_the_held_out_part() -> None:
+    config = transformer_data().model
+    assert isinstance(config, TrainedModel)
+    held_out_CT = np.repeat(np.arange(10_000, dtype=np.int32)[:, None], 16, axis=1)
+    watch = pretraining._Watch(config, held_out_CT, lambda step, steps, loss: None, lambda: False)
+    chosen = watch.held_out_CT[:, 0]
+    assert pretraining.CURVE_TOKENS <= watch.held_out_CT.size < 2 * pretraining.CURVE_TOKENS
+    assert chosen[0] == 0
+    assert chosen[-1] > 9900
+    assert len(set(np.diff(chosen))) == 1
+
+
 def test_batches_are_a_permutation_in_each_pass() -> None:
     ids_CT = np.arange(10, dtype=np.int32)[:, None]
     made = pretraining._Batches(ids_CT, 25, seed=3)

@@ -37,7 +37,7 @@ CURVE_POINTS = 16
 """Points of the curve, evenly spaced; before the first one are four more, each at half the steps of the next."""
 
 CURVE_TOKENS = 2**15
-"""Held-out tokens of a point of the curve, the first ones, about."""
+"""Held-out tokens of a point of the curve, about: contexts evenly spread, for neighbours are of one document."""
 
 LOGITS = 2**24
 """Logits that evaluation holds at once, about."""
@@ -157,7 +157,7 @@ class _Watch(TrainerCallback):
         self.steps = steps(config)
         self.tokens = config.train.batch * config.context
         self.points = curve_steps(self.steps)
-        self.held_out_CT = held_out_CT[: max(1, CURVE_TOKENS // config.context)]
+        self.held_out_CT = held_out_CT[:: max(1, held_out_CT.size // CURVE_TOKENS)]
         self.report, self.stop = report, stop
         self.curve: list[dict[str, float]] = []
         self.loss = 0.0
