@@ -12,7 +12,7 @@ from saespec.data import store
 from saespec.data.source import HELD_OUT, TRAIN
 from saespec.data.store import Manifest, Shuffled, Site
 from saespec.data.streams import Streams
-from saespec.errors import DamagedFileError
+from saespec.errors import DamagedFileError, StageError
 
 CPU = torch.device("cpu")
 
@@ -95,16 +95,39 @@ def test_order_does_not_depend_on_how_it_is_read(tmp_path: Path) -> None:
         )
 
 
-def test_memory_is_bounded_by_the_window(tmp_path: Path) -> None:
+def test_reading_on_and_elsewhere_gives_the_same(tmp_path: Path) -> None:
+    site = written(tmp_path, {TRAIN: numbered(1000), HELD_OUT: numbered(1)})
+    in_sequence = Shuffled(site, Streams("a", CPU)).read(0, 4000)
+    one = Shuffled(site, Streams("a", CPU))
+    for start in (*range(0, 1200, 50), 3000, *range(800, 2600, 90), 0, 3900, 170):
+        assert torch.equal(one.read(start, 40), in_sequence[start : start + 40])
+
+
+def test_memory_is_bounded_by_two_windows(tmp_path: Path) -> None:
     site = written(tmp_path, {TRAIN: numbered(5000), HELD_OUT: numbered(1)})
     shuffled = Shuffled(site, Streams("a", CPU))
-    for t in range(40):
+    read_ahead = 0
+    for t in range(60):
         shuffled.read(t * 100, 100)
         assert shuffled._window is not None
-        assert len(shuffled._window[2]) <= 160
+        assert len(shuffled._window[1]) <= 160
+        if shuffled._next is not None:
+            read_ahead += 1
+            assert len(shuffled._next[1].result()) <= 160
+    assert read_ahead > 50
 
 
-def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
+def test_damage_is_named_in_shuffled_reading_too(tmp_path: Path) -> None:
+    site = written(tmp_path, {TRAIN: numbered(1000), HELD_OUT: numbered(1)})
+    shuffled = Shuffled(site, Streams("a", CPU))
+    for number in range(10):
+        path = store.shard_path(tmp_path, TRAIN, number)
+        path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DamagedFileError, match=r"train-0000\d.bin: a shard is not what was written"):
+        shuffled.read(0, 1000)
+
+
+def test_a_damaged_shard_is_named_and_withdrawn(tmp_path: Path) -> None:
     written(tmp_path, {TRAIN: numbered(1000), HELD_OUT: numbered(1)})
     path = store.shard_path(tmp_path, TRAIN, 3)
     data = bytearray(path.read_bytes())
@@ -112,11 +135,42 @@ def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
     path.write_bytes(data)
     site = Site(tmp_path)
     site.rows(TRAIN, 0, 200)
-    with pytest.raises(DamagedFileError, match=r"train-00003\.bin"):
+    with pytest.raises(DamagedFileError, match=r"train-00003\.bin: a shard is not .* Run `saespec run`"):
         site.rows(TRAIN, 250, 350)
-    path.unlink()
+    assert store.read_shard_record(path) is None
+    assert store.read_shard_record(store.shard_path(tmp_path, TRAIN, 2)) is not None
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_a_missing_shard_is_named(tmp_path: Path) -> None:
+    site = written(tmp_path, {TRAIN: numbered(1000), HELD_OUT: numbered(1)})
+    store.shard_path(tmp_path, TRAIN, 3).unlink()
     with pytest.raises(DamagedFileError, match=r"train-00003.bin.*cannot be read"):
-        Site(tmp_path).rows(TRAIN, 350, 351)
+        site.rows(TRAIN, 350, 351)
+
+
+def test_a_shard_with_values_that_are_not_finite_is_not_written(tmp_path: Path) -> None:
+    path = store.shard_path(tmp_path / "2.mlp_out", TRAIN, 0)
+    x = torch.tensor([[1e5, 0.0]]).half()
+    with pytest.raises(
+        StageError, match=r"2\.mlp_out are not finite in torch\.float16 \(float16 ends at 65,504"
+    ):
+        store.write_shard(path, x)
+    assert not path.exists()
+    assert store.read_shard_record(path) is None
+
+
+def test_sums_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(5000, 64)
+    threads = torch.get_num_threads()
+    records = []
+    for number in (1, 2):
+        torch.set_num_threads(number)
+        store.write_shard(tmp_path / "a.bin", x)
+        records.append(store.read_shard_record(tmp_path / "a.bin"))
+    torch.set_num_threads(threads)
+    assert records[0] == records[1]
 
 
 def test_what_is_no_manifest_is_named(tmp_path: Path) -> None:

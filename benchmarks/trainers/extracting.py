@@ -27,7 +27,7 @@ wait_briefly()  # before torch is imported, as in a stage
 import torch
 
 from benchmarks import machine
-from saespec.data import corpora, models, store, tokens
+from saespec.data import contexts, corpora, models, tokens
 from saespec.data.extract import BATCH_TOKENS, extract
 from saespec.data.source import TRAIN
 from saespec.plan.inputs import Extraction, extraction_folder, extraction_id, site_key
@@ -96,7 +96,7 @@ def measure(
         extract(extraction, vault, root, device, lambda done, of, rate: rates.append(rate), lambda: False)
 
     def bare() -> float:
-        ids_CT = torch.from_numpy(store.read_contexts(folder, TRAIN).ids_CT).to(device)
+        ids_CT = torch.from_numpy(contexts.read(folder, TRAIN).ids_CT).to(device)
         size = BATCH_TOKENS[device.type] // CONTEXT
         w.synchronise(device)
         start = time.perf_counter()

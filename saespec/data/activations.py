@@ -15,6 +15,7 @@ from saespec.errors import CallError
 from saespec.plan.inputs import extraction_folder, site_key
 from saespec.spec.transformer import TransformerData
 
+from . import contexts
 from . import store as on_disk
 from .source import HELD_OUT, TRAIN
 from .streams import Streams
@@ -54,9 +55,9 @@ class Activations:
         else:
             assert part == HELD_OUT
             vectors_BD = self._in_order(t * size, size)
-        x_BD = torch.empty(vectors_BD.shape)  # starts on a cache line, wherever the vectors did
-        x_BD.copy_(vectors_BD)
-        return self.normalise(x_BD.to(self.streams.device))
+        # Starts on a cache line, wherever the vectors did.
+        x_BD = torch.empty(vectors_BD.shape, device=self.streams.device)
+        return self.normalise(x_BD.copy_(vectors_BD))
 
     def normalise(self, x_VD: Tensor) -> Tensor:
         """Activations as the model has them → as autoencoders see them, float32."""
@@ -73,7 +74,7 @@ class Activations:
     def held_out_contexts(self) -> Tokens:
         """The contexts of the held-out part: its vectors are their kept tokens, in order."""
         if self._contexts is None:
-            self._contexts = on_disk.read_contexts(self._extraction, HELD_OUT)
+            self._contexts = contexts.read(self._extraction, HELD_OUT)
         return self._contexts
 
     def _in_order(self, start: int, size: int) -> Tensor:
@@ -96,6 +97,6 @@ def check_dim(wanted: int, found: int, site: str) -> None:
 
 
 def _rms(x_VD: Tensor) -> Tensor:
-    """Root mean square of each vector, [V, 1]; 1 for a zero vector."""
-    found_V1 = x_VD.square().mean(dim=1, keepdim=True).sqrt()
+    """Root mean square of each vector, […, 1]; 1 for a zero vector."""
+    found_V1 = x_VD.square().mean(dim=-1, keepdim=True).sqrt()
     return torch.where(found_V1 > 0, found_V1, 1.0)

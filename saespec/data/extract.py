@@ -6,7 +6,9 @@ Legend: C contexts, T tokens of a context, V vectors, D dimensions.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +18,28 @@ from torch import Tensor
 
 from saespec.errors import CallError, StageError
 from saespec.plan.inputs import Extraction, extraction_folder, model_id, site_key, site_mark
-from saespec.spec.transformer import PretrainedModel, TransformerData
+from saespec.spec.transformer import PretrainedModel, Site, TransformerData
 
-from . import corpora, models, sites, store
+from . import contexts, corpora, hub, models, sites, store, tokens
 from .activations import check_dim
 from .interrupt import Interrupted
+from .models import Loaded
 from .source import HELD_OUT, TRAIN
-from .store import DTYPES, Manifest
-from .tokens import Tokens, contexts
+from .store import DTYPES, PARTS, Manifest
+from .tokens import Tokens
+
+WRITERS = 4
+"""Shards that are hashed and written at once, at most, while the model runs."""
 
 BATCH_TOKENS = {"cpu": 2**13, "cuda": 2**17}
 """Tokens of a forward pass, by kind of device."""
 
 
 def extraction_is_finished(extraction: Extraction, root_of_store: Path) -> bool:
-    """Whether the store has every site of an extraction."""
-    return all((root_of_store / site_mark(extraction.data, site)).exists() for site in extraction.sites)
+    """Whether the store has every site of an extraction, and their text: a look at what was written last."""
+    folder = extraction_folder(root_of_store, extraction.data)
+    marks = [root_of_store / site_mark(extraction.data, site) for site in extraction.sites]
+    return all(path.exists() for path in (*marks, *(folder / part / contexts.RECORD for part in PARTS)))
 
 
 def extract(
@@ -47,87 +55,151 @@ def extract(
     What is there of an earlier run is kept: it continues at the first missing shard, with the same result.
     `report(tokens, of, tokens_per_second)` is called after each forward pass. Raises Interrupted once `stop()` is
     true; CallError if the corpus has too few tokens, a site does not exist or has other dimensions than the spec
-    says; StageError if the disk is full or a value does not fit the store's precision.
+    says, or the model does not fit context or tokenizer; StageError if the disk is full, a value does not fit the
+    store's precision, or the corpus is not the text that an earlier run began with.
     """
     data, folder = extraction.data, extraction_folder(root_of_store, extraction.data)
     loaded = models.load_model(data, root_of_store, root, device)
-    limits: dict[corpora.Part, int] = {TRAIN: data.tokens, HELD_OUT: data.held_out_tokens}
-    for part, limit in limits.items():
-        _tokenise(data, folder, part, limit, loaded.tokenizer, root)
-    dims = {site_key(s): d for s, d in zip(extraction.sites, extraction.dims, strict=True)}
-    missing = {site_key(s): s for s in extraction.sites if not (root_of_store / site_mark(data, s)).exists()}
-    shards: dict[str, dict[str, list[store.Shard]]] = {key: {} for key in missing}
-    done, computed, begun = 0, 0, time.perf_counter()
-    for part, limit in limits.items():
-        writers = {key: _Writer(folder / key, part, limit, dims[key], data.dtype) for key in missing}
-        tokens, place = store.read_contexts(folder, part), 0
-        for block in _blocks(tokens, max(1, BATCH_TOKENS[device.type] // data.context)):
-            if stop():
-                raise Interrupted
-            kept = int(np.count_nonzero(block.kept_CT))
-            if any(writer.wants(place, place + kept) for writer in writers.values()):
-                for key, vectors_VD in _forward(loaded.model, missing, block, device).items():
-                    check_dim(dims[key], vectors_VD.shape[1], key)
-                    writers[key].add(place, vectors_VD)
-                computed += kept
-            place += kept
-            rate = computed / max(1e-9, time.perf_counter() - begun)
-            report(done + place, sum(limits.values()), rate)
-        done += place
-        for key, writer in writers.items():
-            shards[key][part] = writer.records()
+    loaded.model.config.use_cache = False  # of keys and values, which nobody reads
+    with hub.quiet():
+        _refuse_long_contexts(loaded, data)
+        missing = _missing(extraction, loaded, root_of_store)
+        corpus = _tokenise(data, folder, loaded, root)
+        _pass(loaded.model, missing, data, folder, device, report, stop)
     made_by = loaded.revision if isinstance(data.model, PretrainedModel) else model_id(data)
-    text = corpora.content_hash(data.corpus, root)
-    for key in missing:
-        store.write_manifest(folder / key, Manifest(key, data.dtype, dims[key], made_by, text, shards[key]))
+    for key, (_, dim) in missing.items():
+        shards: dict[str, list[store.Shard]] = {
+            part: _records(folder / key, part, rows, dim, data) for part, rows in _rows(data).items()
+        }
+        store.write_manifest(folder / key, Manifest(key, data.dtype, dim, made_by, corpus, shards))
 
 
-def _blocks(tokens: Tokens, size: int) -> Iterator[Tokens]:
-    for i in range(0, len(tokens.ids_CT), size):
-        yield Tokens(tokens.ids_CT[i : i + size], tokens.mask_CT[i : i + size], tokens.kept_CT[i : i + size])
+def _records(folder: Path, part: str, rows: int, dim: int, data: TransformerData) -> list[store.Shard]:
+    """What is known of each shard of a site and part; all are finished."""
+    paths = [store.shard_path(folder, part, n) for n in range(-(-rows // store.shard_rows(dim, data.dtype)))]
+    found = [record for path in paths if (record := store.read_shard_record(path)) is not None]
+    assert sum(record.rows for record in found) == rows, folder
+    return found
 
 
-def _tokenise(
-    data: TransformerData, folder: Path, part: corpora.Part, limit: int, tokenizer: Any, root: Path
+def _rows(data: TransformerData) -> dict[corpora.Part, int]:
+    """Vectors of each part."""
+    return {TRAIN: data.tokens, HELD_OUT: data.held_out_tokens}
+
+
+def _refuse_long_contexts(loaded: Loaded, data: TransformerData) -> None:
+    longest = getattr(loaded.model.config, "max_position_embeddings", None)
+    if longest is not None and data.context > longest:
+        raise CallError(f"data.context is {data.context}, but the model knows {longest} positions: lower it")
+
+
+def _missing(extraction: Extraction, loaded: Loaded, root_of_store: Path) -> dict[str, tuple[Site, int]]:
+    """The sites that the store lacks, each with its dimensions, by site key. Raises CallError as `extract` does."""
+    asked = dict(zip(extraction.sites, extraction.dims, strict=True))
+    sites_of_model = [s for s in asked if not (root_of_store / site_mark(extraction.data, s)).exists()]
+    found = sites.widths(loaded.model, sites_of_model) if sites_of_model else {}
+    for site in sites_of_model:
+        check_dim(asked[site], found[site_key(site)], site_key(site))
+    return {site_key(site): (site, asked[site]) for site in sites_of_model}
+
+
+def _tokenise(data: TransformerData, folder: Path, loaded: Loaded, root: Path) -> str:
+    """Write the contexts of the parts that lack them, and return the corpus's content hash."""
+    corpus = corpora.content_hash(data.corpus, root)
+    for part, limit in _rows(data).items():
+        before = contexts.corpus_sha256(folder, part)
+        if before == corpus and contexts.is_there(folder, part):
+            continue
+        if before not in (None, corpus):
+            raise StageError(
+                f"the corpus is not the text that extraction {folder.name} began with: give `data.corpus` another "
+                f"`revision:` (files), or install the packages again (python_sources)"
+            )
+        documents = corpora.documents(data.corpus, part, root)
+        blocks = tokens.contexts(documents, loaded.tokenizer, data.context, data.bos, data.packing, limit)
+        found = contexts.write(folder, part, _known(blocks, loaded.vocab), limit, corpus)
+        if found < limit:
+            field = "data.tokens" if part == TRAIN else "data.held_out_tokens"
+            raise CallError(
+                f"the {part} part of the corpus has {found:,} tokens to take activations at, not {limit:,}: "
+                f"lower {field}, or take more text"
+            )
+    return corpus
+
+
+def _known(blocks: Iterable[Tokens], vocabulary: int) -> Iterator[Tokens]:
+    """The blocks, if the model knows their tokens."""
+    for block in blocks:
+        if (highest := int(block.ids_CT.max())) >= vocabulary:
+            raise CallError(
+                f"the tokenizer gives token {highest}, but the model's embedding ends at {vocabulary - 1}: "
+                f"name the model's own tokenizer"
+            )
+        yield block
+
+
+def _pass(
+    model: Any,
+    missing: dict[str, tuple[Site, int]],
+    data: TransformerData,
+    folder: Path,
+    device: torch.device,
+    report: Callable[[int, int, float], None],
+    stop: Callable[[], bool],
 ) -> None:
-    """Write the contexts of a part, unless they are there."""
-    if (folder / part / "contexts.json").exists():
-        return
-    documents = corpora.documents(data.corpus, part, root)
-    blocks = contexts(documents, tokenizer, data.context, data.bos, data.packing, limit)
-    found = store.write_contexts(folder, part, blocks, limit)
-    if found < limit:
-        (folder / part / "contexts.json").unlink()
-        field = "data.tokens" if part == TRAIN else "data.held_out_tokens"
-        raise CallError(
-            f"the {part} part of the corpus has {found:,} tokens to take activations at, not {limit:,}: "
-            f"lower {field}, or take more text"
-        )
+    """Write the missing shards of these sites in one pass over both parts."""
+    of = sum(_rows(data).values())
+    done, computed, begun = 0, 0, time.perf_counter()
+    size = max(1, BATCH_TOKENS[device.type] // data.context)
+    with _Pool() as pool:
+        for part, rows in _rows(data).items():
+            writers = {
+                key: _Writer(folder / key, part, rows, dim, data.dtype, pool)
+                for key, (_, dim) in missing.items()
+            }
+            begin = done
+            for block in contexts.blocks(folder, part, size):
+                if stop():
+                    raise Interrupted
+                kept = int(np.count_nonzero(block.kept_CT))
+                place = done - begin
+                wanting = [missing[key][0] for key, w in writers.items() if w.wants(place, place + kept)]
+                if wanting:
+                    for key, vectors_VD in _forward(model, wanting, block, device).items():
+                        assert len(vectors_VD) == kept, key
+                        writers[key].add(place, vectors_VD)
+                    computed += kept
+                done += kept
+                report(done, of, computed / max(1e-9, time.perf_counter() - begun))
 
 
 @torch.no_grad()
-def _forward(model: Any, wanted: dict[str, Any], block: Tokens, device: torch.device) -> dict[str, Tensor]:
+def _forward(model: Any, wanted: list[Site], block: Tokens, device: torch.device) -> dict[str, Tensor]:
     """Vectors [V, D] of the kept tokens at each site, by site key, as the model computes them."""
-    ids_CT = torch.from_numpy(np.array(block.ids_CT)).long().to(device)
-    whole = bool(block.mask_CT.all())
-    mask_CT = None if whole else torch.from_numpy(np.array(block.mask_CT)).long().to(device)
-    kept_CT = torch.from_numpy(np.array(block.kept_CT)).to(device)
-    with sites.capture(model, list(wanted.values())) as found:
-        model(input_ids=ids_CT, attention_mask=mask_CT)
-    everything = bool(kept_CT.all())
-    return {key: (found[key].flatten(0, 1) if everything else found[key][kept_CT]) for key in wanted}
+    longest = int(block.mask_CT.sum(axis=1).max())  # what is padding everywhere is left out
+    ids_CT, mask_CT, kept_CT = (
+        torch.from_numpy(np.ascontiguousarray(values[:, :longest])).to(device)
+        for values in (block.ids_CT, block.mask_CT, block.kept_CT)
+    )
+    # Attention has a faster path without a mask, and one that hides nothing is none.
+    mask = None if block.mask_CT[:, :longest].all() else mask_CT.long()
+    with sites.capture(model, wanted) as found:
+        model(input_ids=ids_CT.long(), attention_mask=mask)
+    everything = bool(block.kept_CT[:, :longest].all())
+    return {key: x_CTD.flatten(0, 1) if everything else x_CTD[kept_CT] for key, x_CTD in found.items()}
 
 
 class _Writer:
     """The shards of one site and part: takes vectors in order, writes those shards that are missing."""
 
-    def __init__(self, folder: Path, part: str, rows: int, dim: int, dtype: str) -> None:
-        self._folder, self._part, self._rows, self._dtype = folder, part, rows, DTYPES[dtype]
+    def __init__(self, folder: Path, part: str, rows: int, dim: int, dtype: str, pool: _Pool) -> None:
+        self._paths = [
+            store.shard_path(folder, part, n) for n in range(-(-rows // store.shard_rows(dim, dtype)))
+        ]
+        self._rows, self._dim, self._dtype, self._pool = rows, dim, DTYPES[dtype], pool
         self._size = store.shard_rows(dim, dtype)
-        self._dim = dim
         folder.mkdir(parents=True, exist_ok=True)
-        numbers = range(-(-rows // self._size))
-        self._missing = {n for n in numbers if store.read_shard_record(self._path(n)) is None}
+        self._missing = {n for n, path in enumerate(self._paths) if store.read_shard_record(path) is None}
         self._open: tuple[int, Tensor] | None = None
 
     def wants(self, start: int, stop: int) -> bool:
@@ -146,21 +218,28 @@ class _Writer:
                 self._open = n, torch.empty(last - first, self._dim, dtype=self._dtype)
             self._open[1][low - first : high - first] = vectors_VD[low - start : high - start]
             if high == last:
-                self._write(n, self._open[1])
+                self._pool.write(self._paths[n], self._open[1])
+                self._open = None
 
-    def records(self) -> list[store.Shard]:
-        """The records of all shards; all are finished."""
-        found = [store.read_shard_record(self._path(n)) for n in range(-(-self._rows // self._size))]
-        assert not self._missing
-        return [record for record in found if record is not None]
 
-    def _write(self, number: int, vectors_VD: Tensor) -> None:
-        if not torch.isfinite(vectors_VD).all():
-            hint = " (float16 ends at 65,504: take dtype: bfloat16)" if self._dtype == torch.float16 else ""
-            raise StageError(f"activations at {self._folder.name} are not finite in {self._dtype}{hint}")
-        store.write_shard(self._path(number), vectors_VD)
-        self._missing.remove(number)
-        self._open = None
+class _Pool:
+    """Threads that hash and write shards while the model runs; so few wait that memory stays bounded."""
 
-    def _path(self, number: int) -> Path:
-        return store.shard_path(self._folder, self._part, number)
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(WRITERS, thread_name_prefix="shards")
+        self._waiting: deque[Future[None]] = deque()
+
+    def __enter__(self) -> _Pool:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._threads.shutdown(wait=True)  # what is whole is kept, also after an interruption
+        if error is None:
+            for one in self._waiting:
+                one.result()
+
+    def write(self, path: Path, vectors_VD: Tensor) -> None:
+        """Write a shard soon. Raises what the writing of an earlier one raised."""
+        self._waiting.append(self._threads.submit(store.write_shard, path, vectors_VD))
+        while len(self._waiting) > WRITERS:
+            self._waiting.popleft().result()

@@ -2,25 +2,24 @@
 
 Below `activations/<extraction>/` of the store:
 
-    <part>/ids.i32, mask.u8, kept.u8     the contexts whose activations these are, [C, T] each, raw
-    <part>/contexts.json                 their shape and the number of kept tokens; written last
+    <part>/…                             the contexts whose activations these are: see contexts.py
     <site>/<part>-00000.bin              a shard: vectors of the kept tokens in order, [rows, D], raw
     <site>/<part>-00000.json             its rows, SHA-256 and sums; without it, the shard is not finished
     <site>/manifest.json                 all of that and what it was made from; written last
 
-A vector is a kept token: the i-th vector of a part belongs to the i-th true entry of `kept`, row by row.
+What turns out to be damaged is withdrawn from the store, so that the same command makes it again.
 
-Legend: V vectors, D dimensions, C contexts, T tokens of a context.
+Legend: V vectors, D dimensions, K runs of consecutive vectors.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-from collections.abc import Iterable
+import math
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,6 @@ from saespec.results.atomic import write_bytes
 
 from .source import HELD_OUT, TRAIN
 from .streams import Streams
-from .tokens import Tokens
 
 PARTS = (TRAIN, HELD_OUT)
 SHARD_BYTES = 2**26
@@ -48,7 +46,10 @@ BLOCKS = 64
 """Contiguous runs of vectors in a window: each is read from another place."""
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-REMEDY = "Run `saespec run` with the spec again: it is extracted anew"
+REMEDY = "Run `saespec run` with the spec again: what is missing is extracted anew"
+
+SERIAL = 2**15
+"""Elements up to which torch uses one thread: sums of so many do not depend on how many threads there are."""
 
 
 @dataclass(frozen=True)
@@ -109,17 +110,26 @@ def shard_path(folder: Path, part: str, number: int) -> Path:
 
 
 def write_shard(path: Path, vectors_VD: Tensor) -> None:
-    """Write a shard, then its record. Raises StageError where the disk is full or read-only."""
-    data = _raw(vectors_VD)
-    write_bytes(path, data)
-    wide = vectors_VD.double()
-    record = Shard(
-        rows=len(vectors_VD),
-        sha256=hashlib.sha256(data).hexdigest(),
-        sum_D=wide.sum(dim=0).tolist(),
-        square=float(wide.square().sum()),
-        norm=float(wide.norm(dim=1).sum()),
-    )
+    """Write a shard, then its record; safe to call from several threads for several shards.
+
+    Raises StageError where the disk is full or read-only, or a value is not finite.
+    """
+    raw: Any = vectors_VD.contiguous().view(torch.uint8).numpy()
+    sum_D = torch.zeros(vectors_VD.shape[1], dtype=torch.float64)
+    square = norm = 0.0
+    rows = max(1, SERIAL // vectors_VD.shape[1])
+    for start in range(0, len(vectors_VD), rows):
+        wide_VD = vectors_VD[start : start + rows].float()
+        norm_V = torch.linalg.vector_norm(wide_VD, dim=1).double()
+        sum_D += wide_VD.sum(dim=0, dtype=torch.float64)
+        square += float(norm_V.square().sum())
+        norm += float(norm_V.sum())
+    if not math.isfinite(square):
+        hint = " (float16 ends at 65,504: take dtype: bfloat16)" if vectors_VD.dtype == torch.float16 else ""
+        raise StageError(f"activations at {path.parent.name} are not finite in {vectors_VD.dtype}{hint}")
+    record = Shard(len(vectors_VD), hashlib.sha256(raw).hexdigest(), sum_D.tolist(), square, norm)
+    path.with_suffix(".json").unlink(missing_ok=True)
+    write_bytes(path, memoryview(raw).cast("B"))
     write_bytes(path.with_suffix(".json"), json.dumps(asdict(record)).encode())
 
 
@@ -127,7 +137,7 @@ def read_shard_record(path: Path) -> Shard | None:
     """The record of a finished shard; None if it is not finished."""
     try:
         record = Shard(**json.loads(path.with_suffix(".json").read_text()))
-        return record if path.stat().st_size else None
+        return record if path.exists() else None
     except (OSError, ValueError, TypeError):
         return None
 
@@ -147,59 +157,89 @@ def read_manifest(folder: Path) -> Manifest:
     except FileNotFoundError:
         raise DamagedFileError(path, "these activations are not in the store", REMEDY) from None
     except (OSError, ValueError, TypeError, KeyError):
-        raise DamagedFileError(path, "is not a manifest of activations", f"Delete it. {REMEDY}") from None
+        path.unlink(missing_ok=True)
+        raise DamagedFileError(path, "is not a manifest of activations", REMEDY) from None
 
 
 class Site:
-    """The vectors of one site, read through memory maps."""
+    """The vectors of one site, read through memory maps that live as long as one call."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.manifest = read_manifest(folder)
-        self._maps: dict[tuple[str, int], NDArray[Any]] = {}
+        self.kind = np.float32 if self.manifest.dtype == "float32" else np.uint16
 
     def rows(self, part: str, start: int, stop: int) -> Tensor:
         """Vectors `start` to `stop` of a part, [V, D], in the store's dtype; a copy.
 
         Raises DamagedFileError, naming the shard, where one is missing or not what was written.
         """
-        pieces = []
-        size = shard_rows(self.manifest.dim, self.manifest.dtype)
-        while start < stop:
-            number = start // size
-            end = min(stop, (number + 1) * size)
-            shard = self._shard(part, number)
-            pieces.append(np.array(shard[start - number * size : end - number * size]))
-            start = end
-        raw = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-        return torch.from_numpy(raw).view(DTYPES[self.manifest.dtype])
+        out_VD = np.empty((stop - start, self.manifest.dim), self.kind)
+        self.gather(part, np.array([start]), stop - start, np.arange(stop - start), out_VD)
+        return torch.from_numpy(out_VD).view(DTYPES[self.manifest.dtype])
+
+    def gather(
+        self,
+        part: str,
+        start_K: NDArray[np.int64],
+        size: int,
+        to_V: NDArray[np.int64],
+        out_VD: NDArray[Any],
+    ) -> None:
+        """Put runs of `size` vectors that start at `start_K` into rows `to_V` of an array, run after run.
+
+        A run ends early where the part does. Each shard is mapped once, in the order of the text. Raises as `rows`.
+        """
+        per_shard = shard_rows(self.manifest.dim, self.manifest.dtype)
+        end_K = np.minimum(start_K + size, self.manifest.rows(part))
+        place_K = np.concatenate([[0], np.cumsum(end_K - start_K)])
+        mapped, shard_VD = -1, out_VD
+        for k in np.argsort(start_K, kind="stable").tolist():
+            start, end, place = int(start_K[k]), int(end_K[k]), int(place_K[k])
+            while start < end:  # a run may go on in the next shard
+                number = start // per_shard
+                if number != mapped:
+                    mapped, shard_VD = number, self._shard(part, number)
+                first = number * per_shard
+                stop = min(end, first + per_shard)
+                out_VD[to_V[place : place + stop - start]] = shard_VD[start - first : stop - first]
+                start, place = stop, place + stop - start
 
     def _shard(self, part: str, number: int) -> NDArray[Any]:
-        if (part, number) not in self._maps:
-            path = shard_path(self.folder, part, number)
-            record = self.manifest.shards[part][number]
-            kind = np.float32 if self.manifest.dtype == "float32" else np.uint16
-            try:
-                shard: NDArray[Any] = np.memmap(path, dtype=kind, mode="r")
-            except (OSError, ValueError) as error:
-                raise DamagedFileError(path, f"a shard cannot be read ({error})", _remake(path)) from None
-            if hashlib.sha256(shard).hexdigest() != record.sha256:  # type: ignore[arg-type]
-                raise DamagedFileError(path, "a shard is not what was written", _remake(path))
-            self._maps[part, number] = shard.reshape(record.rows, self.manifest.dim)
-        return self._maps[part, number]
+        path = shard_path(self.folder, part, number)
+        record = self.manifest.shards[part][number]
+        try:
+            if file_sha256(path) != record.sha256:
+                raise self._withdrawn(path, "a shard is not what was written")
+            mapped: NDArray[Any] = np.memmap(path, dtype=self.kind, mode="r")
+        except (OSError, ValueError) as error:
+            raise self._withdrawn(path, f"a shard cannot be read ({error})") from None
+        return mapped.view(np.ndarray).reshape(record.rows, self.manifest.dim)
+
+    def _withdrawn(self, path: Path, what: str) -> DamagedFileError:
+        for file in (self.folder / "manifest.json", path.with_suffix(".json"), path):
+            file.unlink(missing_ok=True)
+        return DamagedFileError(path, what, REMEDY)
 
 
-def _remake(path: Path) -> str:
-    return (
-        f"Delete it and {path.with_name('manifest.json')}, and run the spec again: only it is extracted anew"
-    )
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal. A process reads a file once, unless it changes."""
+    stat = path.stat()
+    return _file_sha256(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=2**16)
+def _file_sha256(path: Path, size: int, changed: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Shuffled:
     """The train part in a random order that is a function of (streams, epoch), with bounded memory.
 
     Blocks of contiguous vectors are put in a random order, each window of blocks is read and shuffled within.
-    Every vector comes once an epoch. Going on from window to window is fast; any place can be asked for.
+    Every vector comes once an epoch. Any place can be asked for; who goes on from window to window finds the next
+    one read already, by a thread. Two windows are in memory then.
     """
 
     def __init__(self, site: Site, streams: Streams) -> None:
@@ -209,16 +249,21 @@ class Shuffled:
         window = min(WINDOW_ROWS, WINDOW_BYTES // (manifest.dim * DTYPES[manifest.dtype].itemsize))
         self._block = max(1, window // BLOCKS)
         self._epoch: tuple[int, NDArray[np.int64], NDArray[np.int64]] | None = None
-        self._window: tuple[int, int, Tensor] | None = None
+        self._window: tuple[int, Tensor] | None = None
+        self._next: tuple[int, Future[Tensor]] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="shuffled")
 
     def read(self, start: int, size: int) -> Tensor:
-        """`size` vectors from place `start` on of the endless sequence of epochs, [size, D], the store's dtype."""
+        """`size` vectors from place `start` on of the endless sequence of epochs, [size, D].
+
+        In the store's dtype, on the streams' device. Raises DamagedFileError as `Site.rows` does.
+        """
         pieces = []
         while size:
             epoch, place = divmod(start, self.rows)
-            ends = self._order(epoch)[1]
+            _, ends = self._order(epoch)
             number = int(np.searchsorted(ends, place, side="right"))
-            window_VD = self._read_window(epoch, number)
+            window_VD = self._get(epoch * len(ends) + number)
             offset = place - (int(ends[number - 1]) if number else 0)
             piece = window_VD[offset : offset + size]
             pieces.append(piece)
@@ -226,78 +271,47 @@ class Shuffled:
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
 
     def _order(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Blocks in the order of an epoch, and where each window ends."""
-        if self._epoch is None or self._epoch[0] != epoch:
+        """Blocks in the order of an epoch, and where each window ends: as many windows in every epoch."""
+        kept = self._epoch
+        if kept is None or kept[0] != epoch:
             blocks = self._streams.host(f"order/{epoch}").permutation(-(-self.rows // self._block))
             sizes = np.minimum(self._block, self.rows - blocks * self._block)
             ends = np.append(sizes.cumsum()[BLOCKS - 1 :: BLOCKS], self.rows)
-            self._epoch = epoch, blocks, np.unique(ends)
-        return self._epoch[1:]
+            self._epoch = kept = epoch, blocks, np.unique(ends)
+        return kept[1:]
 
-    def _read_window(self, epoch: int, number: int) -> Tensor:
-        if self._window is None or self._window[:2] != (epoch, number):
-            self._window = None  # frees the memory before the next is read
-            blocks = self._order(epoch)[0][number * BLOCKS : (number + 1) * BLOCKS] * self._block
-            parts = [self._site.rows(TRAIN, int(b), min(int(b) + self._block, self.rows)) for b in blocks]
-            rows_VD = torch.cat(parts)
-            shuffled = self._streams.host(f"order/{epoch}/{number}").permutation(len(rows_VD))
-            self._window = epoch, number, rows_VD[torch.from_numpy(shuffled)]
-        return self._window[2]
+    def _get(self, at: int) -> Tensor:
+        """A window by its number in the endless sequence of windows."""
+        if self._window is None or self._window[0] != at:
+            goes_on = self._window is not None and self._window[0] == at - 1
+            self._window = None  # frees its memory before the next is read
+            waiting, self._next = self._next, None
+            if waiting is not None and waiting[0] == at:
+                rows_VD = waiting[1].result()
+            else:
+                rows_VD = self._read_window(at, *self._order(at // self._windows))
+            self._window = at, rows_VD.to(self._streams.device)
+            if goes_on:
+                order = self._order((at + 1) // self._windows)
+                self._next = at + 1, self._thread.submit(self._read_window, at + 1, *order)
+        return self._window[1]
 
+    @property
+    def _windows(self) -> int:
+        """Windows of an epoch."""
+        blocks = -(-self.rows // self._block)
+        return -(-blocks // BLOCKS)
 
-def write_contexts(folder: Path, part: str, blocks: Iterable[Tokens], limit: int) -> int:
-    """Write the contexts of a part, so many kept tokens of them, and return how many there were.
-
-    What comes after the last wanted token is no longer kept. Raises StageError where the disk is full.
-    """
-    target = folder / part
-    target.mkdir(parents=True, exist_ok=True)
-    rows, shape = 0, (0, 0)
-    try:
-        with contextlib.ExitStack() as stack:
-            files = [stack.enter_context((target / f"{name}.tmp").open("wb")) for name, _ in _CONTEXTS]
-            for block in blocks:
-                kept_CT = block.kept_CT.copy()
-                kept_CT &= kept_CT.cumsum().reshape(kept_CT.shape) <= limit - rows
-                rows += int(kept_CT.sum())
-                shape = shape[0] + len(kept_CT), kept_CT.shape[1]
-                for file, values in zip(files, (block.ids_CT, block.mask_CT, kept_CT), strict=True):
-                    file.write(np.ascontiguousarray(values).tobytes())
-        for name, _ in _CONTEXTS:
-            os.replace(target / f"{name}.tmp", target / name)
-    except OSError as error:
-        raise StageError(f"cannot write {target}: {error.strerror}") from error
-    write_bytes(target / "contexts.json", json.dumps({"shape": shape, "rows": rows}).encode())
-    return rows
-
-
-def read_contexts(folder: Path, part: str) -> Tokens:
-    """The contexts of a part, memory-mapped. Raises DamagedFileError if they are not there."""
-    path = folder / part / "contexts.json"
-    try:
-        shape = tuple(json.loads(path.read_text(encoding="utf-8"))["shape"])
-        # Copy on write: nobody writes, and torch warns of arrays that cannot be written.
-        ids, mask, kept = (
-            np.memmap(path.with_name(name), dtype=kind, mode="c", shape=shape).view(np.ndarray)
-            for name, kind in _CONTEXTS
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        raise DamagedFileError(
-            path, "the tokens of an extraction are not there, or not whole", REMEDY
-        ) from None
-    return Tokens(ids, mask, kept)
-
-
-_CONTEXTS: tuple[tuple[str, type], ...] = (
-    ("ids.i32", np.int32),
-    ("mask.u8", np.bool_),
-    ("kept.u8", np.bool_),
-)
-
-
-def _raw(vectors_VD: Tensor) -> bytes:
-    whole = vectors_VD.contiguous()
-    return whole.view(torch.uint8).numpy().tobytes() if len(whole) else b""
+    def _read_window(self, at: int, blocks: NDArray[np.int64], ends: NDArray[np.int64]) -> Tensor:
+        epoch, number = divmod(at, self._windows)
+        rows = int(ends[number]) - (int(ends[number - 1]) if number else 0)
+        order_V = self._streams.host(f"order/{epoch}/{number}").permutation(rows)
+        to_V = np.empty_like(order_V)
+        to_V[order_V] = np.arange(rows)
+        out_VD = np.empty((rows, self._site.manifest.dim), self._site.kind)
+        starts = blocks[number * BLOCKS : (number + 1) * BLOCKS] * self._block
+        self._site.gather(TRAIN, starts, self._block, to_V, out_VD)
+        return torch.from_numpy(out_VD).view(DTYPES[self._site.manifest.dtype])
 
 
 __all__ = [
@@ -307,12 +321,11 @@ __all__ = [
     "Shard",
     "Shuffled",
     "Site",
-    "read_contexts",
+    "file_sha256",
     "read_manifest",
     "read_shard_record",
     "shard_path",
     "shard_rows",
-    "write_contexts",
     "write_manifest",
     "write_shard",
 ]
