@@ -16,6 +16,27 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 
 
+SHRUNK: dict[str, dict[str, str]] = {
+    "parts/python_transformer.yaml": {
+        "layers: 6": "layers: 3",
+        "vocabulary: 4096": "vocabulary: 300",
+        "tokens: 8_000_000, batch: 16": "tokens: 4096, batch: 4",
+        "kind: python_sources, packages: .*, held_out: 0.05": (
+            "kind: files, paths: [text.md], documents: paragraph, held_out: 0.3"
+        ),
+        " tokens: 1_000_000": " tokens: 2048",
+        "held_out_tokens: 65_536": "held_out_tokens: 512",
+    },
+    "small_transformer.yaml": {
+        "steps: 6000": "steps: 6",
+        "batch: 512": "batch: 64",
+        r"sae.latents: \[.*": "sae.latents: [256, 512]",
+        r"sparsity.coefficient: \[.*": "sparsity.coefficient: [0.016]",
+    },
+}
+"""What to replace in specs so that they take seconds."""
+
+
 def commands(page: Path) -> Iterator[tuple[str, int]]:
     """Each line of the page's `sh` blocks, and the exit code that it is to have."""
     for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.M | re.S):
@@ -26,7 +47,7 @@ def commands(page: Path) -> Iterator[tuple[str, int]]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """This repository's toy_mmcs and its twin, shrunk, in a git repository."""
+    """This repository's toy_mmcs and its twin, and its small_transformer, shrunk, in a git repository."""
     folder = tmp_path_factory.mktemp("docs")
     (folder / "specs" / "full").mkdir(parents=True)
     text = (ROOT / "specs" / "toy_mmcs.yaml").read_text()
@@ -44,6 +65,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = text.replace("per_decade: 4", "per_decade: 1")
     (folder / "specs" / "toy_mmcs.yaml").write_text(text)
     shutil.copy(ROOT / "specs" / "full" / "toy_mmcs.yaml", folder / "specs" / "full")
+    (folder / "specs" / "parts").mkdir()
+    shutil.copy(ROOT / "README.md", folder / "text.md")
+    for name, changes in SHRUNK.items():
+        text = (ROOT / "specs" / name).read_text()
+        for old, new in changes.items():
+            text, found = re.subn(old, new, text)
+            assert found == 1, old
+        (folder / "specs" / name).write_text(text)
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "specs"]):
         subprocess.run([*git, *arguments], cwd=folder, check=True)
