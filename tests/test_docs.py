@@ -22,7 +22,7 @@ SHRUNK: dict[str, dict[str, str]] = {
         "vocabulary: 4096": "vocabulary: 300",
         "tokens: 8_000_000, batch: 16": "tokens: 4096, batch: 4",
         "kind: python_sources, packages: .*, held_out: 0.05": (
-            "kind: files, paths: [text.md], documents: paragraph, held_out: 0.3"
+            "kind: files, paths: [text/*.py], held_out: 0.3"
         ),
         " tokens: 1_000_000": " tokens: 2048",
         "held_out_tokens: 65_536": "held_out_tokens: 512",
@@ -66,7 +66,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "specs" / "toy_mmcs.yaml").write_text(text)
     shutil.copy(ROOT / "specs" / "full" / "toy_mmcs.yaml", folder / "specs" / "full")
     (folder / "specs" / "parts").mkdir()
-    shutil.copy(ROOT / "README.md", folder / "text.md")
+    (folder / "text").mkdir()
+    for file in ROOT.glob("saespec/*/*.py"):
+        shutil.copy(file, folder / "text" / f"{file.parent.name}_{file.name}")
     for name, changes in SHRUNK.items():
         text = (ROOT / "specs" / name).read_text()
         for old, new in changes.items():
