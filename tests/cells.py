@@ -28,6 +28,7 @@ def cell(
     products: str = "dense",
     movement: bool = False,
     kind: str = "relu",
+    decoder_norm: str = "unit",
     **data: Any,
 ) -> Cell:
     """A cell on toy data; keyword arguments that are not named go to the data section."""
@@ -35,7 +36,7 @@ def cell(
     config = CellConfig.model_validate(
         {
             "data": toy,
-            "sae": {"kind": kind, "latents": latents},
+            "sae": {"kind": kind, "latents": latents, "decoder_norm": decoder_norm},
             "loss": {
                 "reconstruction": reconstruction,
                 "sparsity": {"kind": "l1", "coefficient": l1, "per": per},

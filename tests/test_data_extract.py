@@ -370,13 +370,11 @@ def test_memory_does_not_grow_with_the_tokens(project: Path, tmp_path: Path) -> 
 def test_batches_are_the_stores_vectors(project: Path, tmp_path: Path) -> None:
     folder = run(data(), tmp_path, project)
     activations = Activations(data(), Streams("a", CPU), tmp_path)
-    held_out = torch.cat([activations.batch(HELD_OUT, t, 100) for t in range(4)])
-    assert torch.equal(held_out[:300], vectors(folder, MLP, HELD_OUT))
-    assert torch.equal(held_out[300:], held_out[:100])
-    epoch = torch.cat([activations.batch(TRAIN, t, 100) for t in range(10)])
-    stored = vectors(folder, MLP)
-    assert not torch.equal(epoch, stored)
-    assert torch.equal(epoch[epoch[:, 0].argsort()], stored[stored[:, 0].argsort()])
+    for part, batches in ((TRAIN, 10), (HELD_OUT, 3)):
+        epoch = torch.cat([activations.batch(part, t, 100) for t in range(batches)])
+        stored = vectors(folder, MLP, part)
+        assert not torch.equal(epoch, stored)
+        assert torch.equal(epoch[epoch[:, 0].argsort()], stored[stored[:, 0].argsort()])
     assert activations.truth_GD is None
 
 
@@ -385,7 +383,7 @@ def test_held_out_contexts_are_those_of_the_held_out_vectors(project: Path, tmp_
     activations = Activations(data(POST), Streams("a", CPU), tmp_path)
     text = activations.held_out_contexts()
     states = hidden_states(data(POST), project, text.ids_CT)[1][torch.from_numpy(text.kept_CT)]
-    assert torch.allclose(activations.batch(HELD_OUT, 0, 300), states, atol=1e-5)
+    assert torch.allclose(activations.held_out_text(0, 400), states, atol=1e-5)
 
 
 @pytest.mark.parametrize("normalise", ["none", "rms", "mean_norm", "vector"])

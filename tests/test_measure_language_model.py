@@ -140,7 +140,9 @@ def test_cross_entropy_is_that_of_transformers() -> None:
     row = measured([own], SPLICED)["cells"][0]
     (placed,) = by_extraction(load([((own,), store_folder(Path.cwd()) / "cells")], CPU))[0]
     model: Any = load_model(placed.data, store_folder(Path.cwd()), Path.cwd(), CPU).model
-    ids_CT = torch.from_numpy(placed.contexts.ids_CT[:20]).long()
+    ids_CT = torch.from_numpy(
+        placed.contexts.ids_CT[language_model.spread(len(placed.contexts.ids_CT), 20)]
+    ).long()
     assert row["ce"] == pytest.approx(model(ids_CT, labels=ids_CT).loss.item(), rel=1e-5)
     assert row["perplexity"] == pytest.approx(math.exp(row["ce"]))
     assert row["nats_lost"] == pytest.approx(row["ce_spliced"] - row["ce"])
@@ -156,7 +158,9 @@ def test_the_mean_ablated_model_has_the_training_mean_everywhere() -> None:
     mean_D = torch.cat([placed.source.batch("train", t, 100) for t in range(200)]).mean(dim=0)
     assert torch.allclose(placed.mean(mean_D), mean_D, atol=0.1)
     model: Any = load_model(placed.data, store_folder(Path.cwd()), Path.cwd(), CPU).model
-    ids_CT = torch.from_numpy(placed.contexts.ids_CT[:20]).long()
+    ids_CT = torch.from_numpy(
+        placed.contexts.ids_CT[language_model.spread(len(placed.contexts.ids_CT), 20)]
+    ).long()
     # After the last block there is nothing but the final norm and the output matrix.
     logits_W = model.lm_head(model.transformer.ln_f(placed.mean(mean_D)))
     expected = torch.nn.functional.cross_entropy(
@@ -300,3 +304,9 @@ def test_a_trained_model_has_a_row_and_a_curve() -> None:
 def _section(own: Cell) -> TransformerData:
     assert isinstance(own.config.data, TransformerData)
     return own.config.data
+
+
+def test_contexts_are_spread_over_the_part() -> None:
+    assert language_model.spread(10, 4).tolist() == [0, 2, 5, 7]
+    assert language_model.spread(3, 4).tolist() == [0, 1, 2]
+    assert language_model.spread(0, 4).tolist() == []

@@ -67,6 +67,25 @@ def test_a_step_is_a_step_of_torch_adam_on_a_unit_norm_dictionary() -> None:
             assert torch.allclose(stack.params[name][0], value, rtol=1e-3, atol=1e-5), (t, name)
 
 
+@pytest.mark.parametrize("kind", ["relu", "tied_relu"])
+def test_projected_gradients_are_those_of_a_loss_that_normalises(kind: str) -> None:
+    """The product of step and unit vector is 0, and nothing else is lost."""
+    own = cell(kind=kind, decoder_norm="unit_projected")
+    stack = Stack((own,), CPU)
+    stack.initialise()
+    stack.architecture.prepare(stack.params)
+    x = torch.randn(1, 32, 16, generator=torch.Generator().manual_seed(0)).expand(2, -1, -1)
+    params = {name: value[0].double().requires_grad_() for name, value in stack.params.items()}
+    unit = "decoder" if kind == "relu" else "encoder"
+    normalised = {**params, unit: params[unit] / params[unit].norm(dim=1, keepdim=True)}
+    weights = {"decoder": normalised["encoder"], **normalised}
+    autograd_loss(weights, own.config, x[0].double(), x[0].double()).backward()
+    stack.step(x, x)
+    for name, value in params.items():
+        assert value.grad is not None
+        assert torch.allclose(stack.grads[name][0].double(), value.grad, atol=1e-6), name
+
+
 def test_initial_dictionary_is_orthogonal() -> None:
     stack = Stack((cell(latents=16), cell(latents=16, seed=1)), CPU)
     stack.initialise()

@@ -46,11 +46,12 @@ def test_gradients_of_both_places_add(precision: str, tolerance: float) -> None:
 
 
 @pytest.mark.parametrize("shape", [(16, 24, 32), (19, 7, 50)])
+@pytest.mark.parametrize("norm", ["unit", "unit_projected"])
 def test_a_cell_alone_or_among_sixteen_has_the_same_bytes(
-    shape: tuple[int, int, int], tmp_path: Path
+    shape: tuple[int, int, int], norm: str, tmp_path: Path
 ) -> None:
     dim, latents, batch = shape
-    cells = sixteen(kind="tied_relu", dim=dim, latents=latents, batch=batch, steps=12)
+    cells = sixteen(kind="tied_relu", dim=dim, latents=latents, batch=batch, steps=12, decoder_norm=norm)
     together = trained(cells, tmp_path / "together")
     for own in (cells[0], cells[7]):
         assert trained([own], tmp_path / own.id)[own.id] == together[own.id]

@@ -23,9 +23,10 @@ from .tokens import Tokens
 
 
 class Activations:
-    """Batches of a site's vectors, normalised; the train part shuffled anew each epoch, the other in text order.
+    """Batches of a site's vectors, normalised; both parts are shuffled anew each epoch.
 
-    A batch is a function of (configuration, seed, part, t). Raises DamagedFileError if the store lacks them.
+    A batch is a function of (configuration, seed, part, t), a held-out one not of the seed. Raises DamagedFileError
+    if the store lacks them.
     """
 
     truth_GD = None
@@ -35,7 +36,9 @@ class Activations:
         self.streams = streams
         self._extraction = extraction_folder(store, config)
         self._site = on_disk.Site(self._extraction / site_key(config.site))
-        self._shuffled = on_disk.Shuffled(self._site, streams)
+        # Cells are compared by held-out batches, so that these are the same at every seed.
+        order = {TRAIN: streams, HELD_OUT: Streams(HELD_OUT, streams.device)}
+        self._shuffled = {part: on_disk.Shuffled(self._site, own, part) for part, own in order.items()}
         self._contexts: Tokens | None = None
         manifest = self._site.manifest
         check_dim(config.dim, manifest.dim, manifest.site)
@@ -50,14 +53,15 @@ class Activations:
 
     def batch(self, part: str, t: int, size: int) -> Tensor:
         """Batch t of a part: normalised activations, [size, D], float32."""
-        if part == TRAIN:
-            vectors_BD = self._shuffled.read(t * size, size)
-        else:
-            assert part == HELD_OUT
-            vectors_BD = self._in_order(t * size, size)
+        vectors_BD = self._shuffled[part].read(t * size, size)
         # Starts on a cache line, wherever the vectors did.
         x_BD = torch.empty(vectors_BD.shape, device=self.streams.device)
         return self.normalise(x_BD.copy_(vectors_BD))
+
+    def held_out_text(self, start: int, stop: int) -> Tensor:
+        """Vectors `start` to `stop` of the held-out part in the order of its text: normalised, [V, D], float32."""
+        vectors_VD = self._site.rows(HELD_OUT, start, min(stop, self._site.manifest.rows(HELD_OUT)))
+        return self.normalise(vectors_VD.to(self.streams.device, torch.float32))
 
     def normalise(self, x_VD: Tensor) -> Tensor:
         """Activations as the model has them → as autoencoders see them, float32."""
@@ -76,16 +80,6 @@ class Activations:
         if self._contexts is None:
             self._contexts = contexts.read(self._extraction, HELD_OUT)
         return self._contexts
-
-    def _in_order(self, start: int, size: int) -> Tensor:
-        rows = self._site.manifest.rows(HELD_OUT)
-        pieces = []
-        while size:
-            place = start % rows
-            piece = self._site.rows(HELD_OUT, place, min(rows, place + size))
-            pieces.append(piece)
-            start, size = start + len(piece), size - len(piece)
-        return torch.cat(pieces)
 
 
 def check_dim(wanted: int, found: int, site: str) -> None:

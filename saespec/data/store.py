@@ -235,17 +235,17 @@ def _file_sha256(path: Path, size: int, changed: int) -> str:
 
 
 class Shuffled:
-    """The train part in a random order that is a function of (streams, epoch), with bounded memory.
+    """A part in a random order that is a function of (streams, epoch), with bounded memory.
 
     Blocks of contiguous vectors are put in a random order, each window of blocks is read and shuffled within.
     Every vector comes once an epoch. Any place can be asked for; who goes on from window to window finds the next
     one read already, by a thread. Two windows are in memory then.
     """
 
-    def __init__(self, site: Site, streams: Streams) -> None:
-        self._site, self._streams = site, streams
+    def __init__(self, site: Site, streams: Streams, part: str = TRAIN) -> None:
+        self._site, self._streams, self._part = site, streams, part
         manifest = site.manifest
-        self.rows = manifest.rows(TRAIN)
+        self.rows = manifest.rows(part)
         window = min(WINDOW_ROWS, WINDOW_BYTES // (manifest.dim * DTYPES[manifest.dtype].itemsize))
         self._block = max(1, window // BLOCKS)
         self._epoch: tuple[int, NDArray[np.int64], NDArray[np.int64]] | None = None
@@ -310,7 +310,7 @@ class Shuffled:
         to_V[order_V] = np.arange(rows)
         out_VD = np.empty((rows, self._site.manifest.dim), self._site.kind)
         starts = blocks[number * BLOCKS : (number + 1) * BLOCKS] * self._block
-        self._site.gather(TRAIN, starts, self._block, to_V, out_VD)
+        self._site.gather(self._part, starts, self._block, to_V, out_VD)
         return torch.from_numpy(out_VD).view(DTYPES[self._site.manifest.dtype])
 
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from saespec.data.models import Loaded, load_model
@@ -163,17 +165,23 @@ class Block:
 
 
 def blocks(contexts: Tokens, most: int, vocab: int, device: torch.device) -> list[Block]:
-    """The first contexts of the held-out part, in blocks that the logits of fit in memory."""
+    """Contexts spread evenly over the held-out part, in blocks that the logits of fit in memory."""
     number, length = contexts.ids_CT.shape
-    number, size = min(most, number), max(1, NUMBERS // (length * vocab))
+    chosen_C, size = spread(number, most), max(1, NUMBERS // (length * vocab))
     return [
         Block(
-            torch.from_numpy(contexts.ids_CT[i : min(i + size, number)]).long().to(device),
-            torch.from_numpy(contexts.mask_CT[i : min(i + size, number)]).to(device),
-            torch.from_numpy(contexts.kept_CT[i : min(i + size, number)]).to(device),
+            torch.from_numpy(contexts.ids_CT[rows]).long().to(device),
+            torch.from_numpy(contexts.mask_CT[rows]).to(device),
+            torch.from_numpy(contexts.kept_CT[rows]).to(device),
         )
-        for i in range(0, number, size)
+        for rows in (chosen_C[i : i + size] for i in range(0, len(chosen_C), size))
     ]
+
+
+def spread(number: int, most: int) -> NDArray[np.int64]:
+    """Places of at most so many contexts among `number`, evenly spread: neighbours are of one document."""
+    chosen = min(most, number)
+    return np.arange(chosen, dtype=np.int64) * number // max(1, chosen)
 
 
 def _refuse_other_models(loaded: Loaded) -> None:

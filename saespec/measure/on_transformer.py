@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from saespec.data.activations import Activations
-from saespec.data.source import HELD_OUT
 from saespec.data.tokens import Tokens
 from saespec.plan.inputs import extraction_id
 from saespec.plan.model import Cell
@@ -71,11 +70,8 @@ class Placed:
 
     def held_out_codes(self) -> Iterator[Tensor]:
         """Codes [V, L] of all held-out activations, in the order of the text, a block at a time."""
-        left, t = int(self.contexts.kept_CT.sum()), 0
-        while left > 0:
-            x_VD = self.source.batch(HELD_OUT, t, READ)[:left]
-            yield self.codes(x_VD)
-            left, t = left - len(x_VD), t + 1
+        for start in range(0, int(self.contexts.kept_CT.sum()), READ):
+            yield self.codes(self.source.held_out_text(start, start + READ))
 
 
 def by_extraction(stacks: Sequence[Trained]) -> list[list[Placed]]:

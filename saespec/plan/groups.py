@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from saespec.spec.sae import ReluSAE, TiedReluSAE
 from saespec.spec.spec import CellConfig
 from saespec.spec.train import Train
 
@@ -21,9 +22,10 @@ def groups(cells: Iterable[Cell]) -> tuple[Group, ...]:
 def group_name(config: CellConfig) -> str:
     """Return the name of the group that a cell belongs to, such as `relu-d64-n128-b256-s5000`.
 
-    It says everything that cells of one group share: architecture, input dimensions, dictionary size,
-    batch, steps, and where they are not the default the number of curve points, precision, kind of products, and
-    whether movement is recorded. It depends on nothing but the cell, so a stage keeps its name when the sweep changes.
+    It says everything that cells of one group share: architecture, input dimensions, dictionary size, batch, steps,
+    and where they are not the default the number of curve points, precision, kind of products, whether gradients are
+    projected, and whether movement is recorded. It depends on nothing but the cell, so a stage keeps its name when
+    the sweep changes.
     """
     train = config.train
     name = f"{config.sae.kind}-d{config.data.dim}-n{config.sae.latents}-b{train.batch}-s{train.steps}"
@@ -32,7 +34,14 @@ def group_name(config: CellConfig) -> str:
     for field in ("precision", "products"):
         if getattr(train, field) != _default(field):
             name += f"-{getattr(train, field)}"
+    if projected(config):
+        name += "-projected"
     return f"{name}-movement" if train.movement else name
+
+
+def projected(config: CellConfig) -> bool:
+    """Whether gradients of dictionary elements lose their component along the element."""
+    return isinstance(config.sae, ReluSAE | TiedReluSAE) and config.sae.decoder_norm == "unit_projected"
 
 
 def _default(field: str) -> object:

@@ -11,9 +11,13 @@ from pydantic import BaseModel
 
 from saespec.spec.columns import Added
 from saespec.spec.spec import CellConfig
+from saespec.spec.transformer import TransformerData
 
 NUMERICS = 1
 """Raised by hand when the numbers of equal cells change; golden-number tests guard it."""
+
+INPUTS = 1
+"""The same for models, extractions and how their activations are read. Cells on toy data have none of them."""
 
 
 def canonical_json(value: Any) -> str:
@@ -76,5 +80,8 @@ def _is_added(metadata: list[Any]) -> bool:
 
 
 def cell_id(config: CellConfig) -> str:
-    """First 12 hex digits of the SHA-256 of the resolved cell and the numerics version."""
-    return sha256_hex(canonical_json({"cell": described(config), "numerics": NUMERICS}))[:12]
+    """First 12 hex digits of the SHA-256 of the resolved cell and of the versions of what makes its numbers."""
+    versions = {"numerics": NUMERICS}
+    if isinstance(config.data, TransformerData):
+        versions["inputs"] = INPUTS
+    return sha256_hex(canonical_json({"cell": described(config), **versions}))[:12]

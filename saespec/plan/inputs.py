@@ -15,11 +15,9 @@ from typing import Any
 
 from saespec.spec.transformer import Site, TrainedModel, TrainedTokenizer, TransformerData
 
+from . import identity
 from .identity import canonical_json, described, sha256_hex
 from .model import Cell
-
-INPUTS = 1
-"""Raised by hand when equal models or extractions come out with other numbers."""
 
 
 @dataclass(frozen=True)
@@ -122,4 +120,4 @@ def sections(cells: Iterable[Cell]) -> Iterable[TransformerData]:
 
 
 def _digest(value: Any) -> str:
-    return sha256_hex(canonical_json({"inputs": INPUTS, **value}))[:12]
+    return sha256_hex(canonical_json({"inputs": identity.INPUTS, **value}))[:12]

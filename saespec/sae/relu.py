@@ -4,7 +4,8 @@
     loss = mean_batch( s_r ‖x̂ − x‖² + s_c ‖c‖₁ )
 
 s_r is 1/D or 1 (`reconstruction: mean | sum`), s_c is α/L or α (`per: latents | sample`). The dictionary is
-rescaled to unit length before each forward pass; the gradient is not projected, as in the public replication.
+rescaled to unit length before each forward pass. Its gradient is taken as it comes, as in the public replication
+of the toy study, or projected (`decoder_norm: unit_projected`), which `stack.py` does for every architecture.
 
 The gradient of that loss is in `relu_float32.py`; with products of bfloat16 in `relu_bfloat16.py`, and with
 products that leave out zeros in `relu_sparse.py`.

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from saespec.data.streams import Streams
 from saespec.errors import StageError
+from saespec.plan.groups import projected
 from saespec.plan.identity import canonical_json, described
 from saespec.plan.model import Cell
 from saespec.spec.spec import CellConfig
@@ -44,6 +45,8 @@ class Stack:
         self.grads = self._views(grads)
         self.gradients = self.architecture.gradients(configs, device)
         self.state["choice"] = self.gradients.choice
+        dictionary_NLD = self.architecture.dictionary(self.params)
+        self._product_NLD = torch.empty_like(dictionary_NLD) if projected(configs[0]) else None
         self.updates = torch.zeros((), device=device)
         # Rows are sorted by optimiser, so that each distinct one updates one slice.
         self._optimizers: list[tuple[Adam, list[list[Tensor]]]] = []
@@ -65,6 +68,9 @@ class Stack:
         """One optimiser step of every cell on its batch."""
         self.architecture.prepare(self.params)
         self.gradients(self.params, self.grads, x_NBD, target_NBD)
+        if self._product_NLD is not None:
+            own = self.architecture.dictionary
+            remove_parallel(own(self.grads), own(self.params), self._product_NLD)
         self.updates += 1
         for adam, (theta, grads, mean, square) in self._optimizers:
             torch._fused_adam_(
@@ -90,6 +96,15 @@ class Stack:
         return {
             name: flat[name][:, : math.prod(shape)].view(-1, *shape) for name, shape in self._shapes.items()
         }
+
+
+def remove_parallel(grad_NLD: Tensor, unit_NLD: Tensor, product_NLD: Tensor) -> None:
+    """Take from each gradient its component along the unit vector, in place; the last tensor is overwritten.
+
+    What is left is the gradient of a loss that normalises the vector itself (Bricken et al. 2023, appendix).
+    """
+    along_NL1 = torch.mul(grad_NLD, unit_NLD, out=product_NLD).sum(dim=2, keepdim=True)
+    grad_NLD.addcmul_(unit_NLD, along_NL1, value=-1)
 
 
 def sort_key(cell: Cell) -> tuple[str, float, str]:

@@ -21,8 +21,12 @@ class _Relu(Strict):
     decoder_bias: Annotated[Literal["none"], Stored("decoder_bias")] = Field(
         "none", description="The decoder has no bias."
     )
-    decoder_norm: Annotated[Literal["unit"], Stored("decoder_norm")] = Field(
-        "unit", description="Dictionary elements are normalised to unit length in the forward pass."
+    decoder_norm: Annotated[Literal["unit", "unit_projected"], Stored("decoder_norm")] = Field(
+        "unit",
+        description=(
+            "Dictionary elements are rescaled to unit length before each forward pass. unit: their gradient is taken "
+            "as it comes. unit_projected: without its component along the element, as if the forward pass normalised."
+        ),
     )
     decoder_init: Annotated[Literal["orthogonal"], Stored("decoder_init")] = Field(
         "orthogonal", description="Initial dictionary: a random (semi-)orthogonal matrix."
