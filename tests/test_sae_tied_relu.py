@@ -46,7 +46,7 @@ def test_gradients_of_both_places_add(precision: str, tolerance: float) -> None:
 
 
 @pytest.mark.parametrize("shape", [(16, 24, 32), (19, 7, 50)])
-@pytest.mark.parametrize("norm", ["unit", "unit_projected"])
+@pytest.mark.parametrize("norm", ["unit", "unit_in_forward"])
 def test_a_cell_alone_or_among_sixteen_has_the_same_bytes(
     shape: tuple[int, int, int], norm: str, tmp_path: Path
 ) -> None:

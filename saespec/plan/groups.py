@@ -23,9 +23,9 @@ def group_name(config: CellConfig) -> str:
     """Return the name of the group that a cell belongs to, such as `relu-d64-n128-b256-s5000`.
 
     It says everything that cells of one group share: architecture, input dimensions, dictionary size, batch, steps,
-    and where they are not the default the number of curve points, precision, kind of products, whether gradients are
-    projected, and whether movement is recorded. It depends on nothing but the cell, so a stage keeps its name when
-    the sweep changes.
+    and where they are not the default the number of curve points, precision, kind of products, whether dictionary
+    elements are normalised in the forward pass alone, and whether movement is recorded. It depends on nothing but the
+    cell, so a stage keeps its name when the sweep changes.
     """
     train = config.train
     name = f"{config.sae.kind}-d{config.data.dim}-n{config.sae.latents}-b{train.batch}-s{train.steps}"
@@ -34,14 +34,14 @@ def group_name(config: CellConfig) -> str:
     for field in ("precision", "products"):
         if getattr(train, field) != _default(field):
             name += f"-{getattr(train, field)}"
-    if projected(config):
-        name += "-projected"
+    if normalised_in_forward(config):
+        name += "-in_forward"
     return f"{name}-movement" if train.movement else name
 
 
-def projected(config: CellConfig) -> bool:
-    """Whether gradients of dictionary elements lose their component along the element."""
-    return isinstance(config.sae, ReluSAE | TiedReluSAE) and config.sae.decoder_norm == "unit_projected"
+def normalised_in_forward(config: CellConfig) -> bool:
+    """Whether dictionary elements get unit length in the forward pass alone."""
+    return isinstance(config.sae, ReluSAE | TiedReluSAE) and config.sae.decoder_norm == "unit_in_forward"
 
 
 def _default(field: str) -> object:

@@ -37,6 +37,9 @@ class Gradients(Protocol):
 class Architecture(Protocol):
     """The functions of an architecture's module; parameters of N cells are stacked."""
 
+    DICTIONARY: str
+    """Which parameter holds the dictionary's elements."""
+
     def shapes(self, config: CellConfig) -> dict[str, tuple[int, ...]]:
         """Shape of each parameter of one cell."""
         ...
@@ -46,7 +49,7 @@ class Architecture(Protocol):
         ...
 
     def prepare(self, params: Params) -> None:
-        """Impose the constraints that hold on the forward pass, in place."""
+        """Rescale the dictionary's elements to unit length, in place."""
         ...
 
     def encode(self, params: Params, x_NBD: Tensor) -> Tensor:

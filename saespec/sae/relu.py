@@ -4,8 +4,8 @@
     loss = mean_batch( s_r ‖x̂ − x‖² + s_c ‖c‖₁ )
 
 s_r is 1/D or 1 (`reconstruction: mean | sum`), s_c is α/L or α (`per: latents | sample`). The dictionary is
-rescaled to unit length before each forward pass. Its gradient is taken as it comes, as in the public replication
-of the toy study, or projected (`decoder_norm: unit_projected`), which `stack.py` does for every architecture.
+rescaled to unit length before each forward pass and its gradient not projected, as in the public replication of the
+toy study; or the forward pass normalises it (`decoder_norm: unit_in_forward`). `norm.py` has both.
 
 The gradient of that loss is in `relu_float32.py`; with products of bfloat16 in `relu_bfloat16.py`, and with
 products that leave out zeros in `relu_sparse.py`.
@@ -30,6 +30,9 @@ from .memory import aligned
 Params = dict[str, Tensor]
 
 Gradients = relu_float32.Gradients | relu_bfloat16.Gradients | relu_sparse.Gradients
+
+
+DICTIONARY = "decoder"
 
 
 def shapes(config: CellConfig) -> dict[str, tuple[int, ...]]:

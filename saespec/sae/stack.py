@@ -18,7 +18,7 @@ from torch import Tensor
 
 from saespec.data.streams import Streams
 from saespec.errors import StageError
-from saespec.plan.groups import projected
+from saespec.plan.groups import normalised_in_forward
 from saespec.plan.identity import canonical_json, described
 from saespec.plan.model import Cell
 from saespec.spec.spec import CellConfig
@@ -26,6 +26,7 @@ from saespec.spec.train import Adam
 
 from .architecture import architecture
 from .memory import padded
+from .norm import norm
 
 
 class Stack:
@@ -45,8 +46,7 @@ class Stack:
         self.grads = self._views(grads)
         self.gradients = self.architecture.gradients(configs, device)
         self.state["choice"] = self.gradients.choice
-        dictionary_NLD = self.architecture.dictionary(self.params)
-        self._product_NLD = torch.empty_like(dictionary_NLD) if projected(configs[0]) else None
+        self._norm = norm(configs, self.architecture, self.params)
         self.updates = torch.zeros((), device=device)
         # Rows are sorted by optimiser, so that each distinct one updates one slice.
         self._optimizers: list[tuple[Adam, list[list[Tensor]]]] = []
@@ -66,11 +66,8 @@ class Stack:
 
     def step(self, x_NBD: Tensor, target_NBD: Tensor) -> None:
         """One optimiser step of every cell on its batch."""
-        self.architecture.prepare(self.params)
-        self.gradients(self.params, self.grads, x_NBD, target_NBD)
-        if self._product_NLD is not None:
-            own = self.architecture.dictionary
-            remove_parallel(own(self.grads), own(self.params), self._product_NLD)
+        self.gradients(self.forward_params(), self.grads, x_NBD, target_NBD)
+        self._norm.back(self.grads)
         self.updates += 1
         for adam, (theta, grads, mean, square) in self._optimizers:
             torch._fused_adam_(
@@ -81,7 +78,12 @@ class Stack:
 
     def finish(self) -> None:
         """Bring the parameters into the form in which the next forward pass would use them."""
-        self.architecture.prepare(self.params)
+        for name, value in self.forward_params().items():
+            self.params[name].copy_(value)
+
+    def forward_params(self) -> dict[str, Tensor]:
+        """The parameters as the next forward pass takes them, its dictionary's elements of unit length."""
+        return self._norm.forward(self.params)
 
     def _zeros(self) -> dict[str, Tensor]:
         # A tensor for each parameter, not one for all: torch multiplies into a stack in one call only if the
@@ -96,15 +98,6 @@ class Stack:
         return {
             name: flat[name][:, : math.prod(shape)].view(-1, *shape) for name, shape in self._shapes.items()
         }
-
-
-def remove_parallel(grad_NLD: Tensor, unit_NLD: Tensor, product_NLD: Tensor) -> None:
-    """Take from each gradient its component along the unit vector, in place; the last tensor is overwritten.
-
-    What is left is the gradient of a loss that normalises the vector itself (Bricken et al. 2023, appendix).
-    """
-    along_NL1 = torch.mul(grad_NLD, unit_NLD, out=product_NLD).sum(dim=2, keepdim=True)
-    grad_NLD.addcmul_(unit_NLD, along_NL1, value=-1)
 
 
 def sort_key(cell: Cell) -> tuple[str, float, str]:
@@ -132,7 +125,8 @@ BYTES_CUDA = 8 * 2**30
 def cell_bytes(config: CellConfig) -> int:
     """Memory of a cell in training: weights, gradients and moments, codes and their gradients, batches."""
     train, L, D = config.train, config.sae.latents, config.data.dim
-    return 4 * (4 * 2 * L * D + 2 * train.batch * L + 3 * train.batch * D)
+    norm = 2 * L * D if normalised_in_forward(config) else 0
+    return 4 * (4 * 2 * L * D + norm + 2 * train.batch * L + 3 * train.batch * D)
 
 
 def width(config: CellConfig, device: torch.device) -> int:

@@ -22,6 +22,9 @@ from .memory import aligned
 Params = dict[str, Tensor]
 
 
+DICTIONARY = "encoder"
+
+
 def shapes(config: CellConfig) -> dict[str, tuple[int, ...]]:
     """Shape of each parameter of one cell."""
     L, D = config.sae.latents, config.data.dim

@@ -159,12 +159,11 @@ class Run:
 
     def record(self) -> None:
         """Add a row to every cell's curve, from a held-out batch; it stays on the device until it is asked for."""
-        architecture, params = self.stack.architecture, self.stack.params
-        architecture.prepare(params)
+        architecture, params = self.stack.architecture, self.stack.forward_params()
         x_NBD, target_NBD = self.batches.batch(HELD_OUT, self.step)
         codes_NBL = architecture.encode(params, x_NBD)
         error_NBD = architecture.decode(params, codes_NBL) - target_NBD
-        dictionary_NLD = self._dictionary()
+        dictionary_NLD = architecture.dictionary(params)
         rows = []
         for n, cell in enumerate(self.stack.rows):
             # One cell at a time: a sum over the whole stack could be ordered by its width.

@@ -21,11 +21,12 @@ class _Relu(Strict):
     decoder_bias: Annotated[Literal["none"], Stored("decoder_bias")] = Field(
         "none", description="The decoder has no bias."
     )
-    decoder_norm: Annotated[Literal["unit", "unit_projected"], Stored("decoder_norm")] = Field(
+    decoder_norm: Annotated[Literal["unit", "unit_in_forward"], Stored("decoder_norm")] = Field(
         "unit",
         description=(
-            "Dictionary elements are rescaled to unit length before each forward pass. unit: their gradient is taken "
-            "as it comes. unit_projected: without its component along the element, as if the forward pass normalised."
+            "How dictionary elements have unit length. unit: they are rescaled before each forward pass, and their "
+            "gradient is taken as it comes. unit_in_forward: the forward pass divides them by their length, which is "
+            "free to grow."
         ),
     )
     decoder_init: Annotated[Literal["orthogonal"], Stored("decoder_init")] = Field(
