@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import json
 import math
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 100_000
 """A query that gives more rows than this is refused: no chart can show them."""
+MOST_SECONDS = 120.0
+"""A query that takes longer is stopped: a recursive one may never end."""
 
 # fmt: off
 _UNSTABLE = frozenset({
@@ -76,19 +79,24 @@ def select(connection: duckdb.DuckDBPyConnection, sql: str) -> Rows:
     """Run a spec's query on a connection made by `spec_connection` or `empty_connection`.
 
     Raises SqlError (a QueryError) if it is not one SELECT, could give another result next time, gives two
-    columns of one name or more than `MOST_ROWS` rows, or if DuckDB cannot run it.
+    columns of one name or more than `MOST_ROWS` rows, takes longer than `MOST_SECONDS`, or if DuckDB cannot run it.
     """
     import duckdb
 
     _check(connection, sql)
     connection.execute("begin transaction read only")
+    clock = threading.Timer(MOST_SECONDS, connection.interrupt)
+    clock.start()
     try:
         cursor = connection.execute(sql)
         described = [(str(name), str(kind)) for name, kind, *_ in cursor.description or ()]
         rows = cursor.fetchmany(MOST_ROWS + 1)
+    except duckdb.InterruptException:
+        raise SqlError(f"it was stopped after {MOST_SECONDS:g} s: does it end?") from None
     except duckdb.Error as error:
         raise _sql_error(error, sql) from error
     finally:
+        clock.cancel()
         connection.execute("rollback")
     names = [name for name, _ in described]
     twice = sorted({name for name in names if names.count(name) > 1})

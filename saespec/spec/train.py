@@ -26,7 +26,9 @@ class Train(Strict):
     """How long and with what a cell is trained."""
 
     steps: Annotated[int, Stored("steps", "steps")] = Field(ge=1, description="Optimiser steps.")
-    batch: Annotated[int, Stored("batch", "samples")] = Field(ge=1, description="Samples in a step.")
+    batch: Annotated[int, Stored("batch", "samples")] = Field(
+        ge=1, le=4_194_304, description="Samples in a step."
+    )
     optimizer: Adam = Field(description="The optimiser.")
     input_noise: Annotated[float, Stored("input_noise", "activation units")] = Field(
         0.0, ge=0, description="S.d. per dimension of noise on the input alone (a denoising autoencoder)."
