@@ -78,16 +78,21 @@ class Trainer:
 
 BFLOAT16 = ("--set", "train.precision=bfloat16")
 SPARSE = ("--set", "train.products=sparse")
+IN_FORWARD = ("--set", "sae.decoder_norm=unit_in_forward")
 
 TRAINERS = (
     Trainer("saespec, as used", "saespec", "saespec_stack", ("--data", "generated"), data="generated"),
     Trainer("saespec", "saespec", "saespec_stack"),
+    Trainer("saespec, in forward", "saespec", "saespec_stack", IN_FORWARD),
     Trainer("saespec, sparse", "saespec", "saespec_stack", SPARSE, devices=("cpu",), settles=True),
     Trainer("saespec, bfloat16", "saespec", "saespec_stack", BFLOAT16, "bfloat16"),
     Trainer(
         *("saespec, bfloat16, sparse", "saespec", "saespec_stack", (*BFLOAT16, *SPARSE), "bfloat16"),
         devices=("cpu",),
         settles=True,
+    ),
+    Trainer(
+        *("saespec, bfloat16, in forward", "saespec", "saespec_stack", (*BFLOAT16, *IN_FORWARD), "bfloat16"),
     ),
     Trainer("stacked bmm, fused Adam", "reference", "bmm"),
     Trainer("plain loop", "reference", "loop"),
