@@ -310,3 +310,12 @@ def test_contexts_are_spread_over_the_part() -> None:
     assert language_model.spread(10, 4).tolist() == [0, 2, 5, 7]
     assert language_model.spread(3, 4).tolist() == [0, 1, 2]
     assert language_model.spread(0, 4).tolist() == []
+
+
+def test_cells_on_toy_data_beside_others_have_no_language_model() -> None:
+    own, toy = cell(data()), toy_cell(dim=data()["dim"], steps=20, batch=64)
+    found = measured([own, toy], [*SPLICED, ModelRecord(kind="model")])
+    rows = {row["cell"]: row for row in found["cells"]}
+    assert rows[own.id]["ce"] > 0
+    assert "ce" not in rows[toy.id]  # null in the table
+    assert len(found["models"]) == 1

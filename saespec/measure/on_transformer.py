@@ -75,11 +75,12 @@ class Placed:
 
 
 def by_extraction(stacks: Sequence[Trained]) -> list[list[Placed]]:
-    """The cells that share a model and its contexts, in the order of their first."""
+    """The cells that share a model and its contexts, in the order of their first; cells on toy data have none."""
     found: dict[str, list[Placed]] = {}
     for trained in stacks:
         for n, source in enumerate(trained.sources):
-            assert isinstance(source, Activations)
+            if not isinstance(source, Activations):
+                continue
             placed = Placed(trained, n, source)
             found.setdefault(extraction_id(placed.data), []).append(placed)
     return list(found.values())
