@@ -15,7 +15,7 @@ _STYLE = """\
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color: #222; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
 h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; } h3 small, h2 small { font-weight: normal; color: #666; }
-nav a { margin-right: 1rem; }
+nav a { display: inline-block; margin-right: 1rem; }
 p { margin: .2rem 0; font: 13px/1.6 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
 span { background: rgb(255 128 0 / calc(.85 * var(--a))); border-radius: 2px; }
 span.top { outline: 1px solid #b40; } b { display: inline-block; min-width: 4rem; color: #666; font-weight: normal; }
@@ -32,7 +32,7 @@ def page(title: str, rows: Iterable[Row], labels: Mapping[str, str]) -> str:
     cells = [
         (cell, list(inside)) for cell, inside in itertools.groupby(rows, key=lambda row: str(row["cell"]))
     ]
-    links = "".join(f'<a href="#{escape(cell)}">{escape(cell)}</a>' for cell, _ in cells)
+    links = "".join(f'<a href="#{escape(cell)}">{escape(labels.get(cell) or cell)}</a>' for cell, _ in cells)
     body = "".join(_cell(cell, inside, labels.get(cell, "")) for cell, inside in cells)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
