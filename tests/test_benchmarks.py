@@ -43,6 +43,8 @@ def test_throughput_compares_trainers_on_the_same_data(tmp_path: Path) -> None:
         "saespec, sparse",
         "saespec, bfloat16",
         "saespec, bfloat16, sparse",
+        "saespec, in forward",
+        "saespec, bfloat16, in forward",
         "stacked bmm, fused Adam",
         "plain loop",
         "products alone",

@@ -25,7 +25,7 @@ SHRUNK: dict[str, dict[str, str]] = {
             "kind: files, paths: [text/*.py], held_out: 0.3"
         ),
         " tokens: 1_000_000": " tokens: 2048",
-        "held_out_tokens: 65_536": "held_out_tokens: 512",
+        "held_out_tokens: 262_144": "held_out_tokens: 512",
     },
     "small_transformer.yaml": {
         "steps: 6000": "steps: 6",
