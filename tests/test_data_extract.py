@@ -209,7 +209,7 @@ def slowly(path, data):
     count += 1
     if count > {after}:
         Path(path).parent.joinpath(f".{{path.name}}.{{os.getpid()}}.tmp").write_bytes(bytes(data)[:9])
-        print("ready", flush=True)
+        os.write(1, b"ready\\n")  # in one piece: threads write at once
         time.sleep(60)
     write(path, data)
 store.write_bytes = slowly

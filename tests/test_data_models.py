@@ -317,7 +317,6 @@ def test_a_local_folder_is_a_checkpoint(root: Path, undisturbed: Path, tmp_path:
     ("name", "revision", "message"),
     [
         ("./nothing", None, "no such folder"),
-        ("someone/something", None, "needs a revision"),
         ("./pickled", None, "safetensors"),
         ("./headless", None, r"lacks weights of the model: lm_head\.weight"),
     ],

@@ -14,10 +14,10 @@ import pytest
 import torch
 from cells import cell as toy_cell
 
-from saespec.data import tokens
-from saespec.data.extract import extract
+from saespec.data import store, tokens
+from saespec.data.extract import extract, refuse_other_model
 from saespec.data.models import load_model, train_model
-from saespec.errors import CallError
+from saespec.errors import CallError, StageError
 from saespec.measure import language_model
 from saespec.measure.on_transformer import by_extraction
 from saespec.measure.tables import tables
@@ -319,3 +319,11 @@ def test_cells_on_toy_data_beside_others_have_no_language_model() -> None:
     assert rows[own.id]["ce"] > 0
     assert "ce" not in rows[toy.id]  # null in the table
     assert len(found["models"]) == 1
+
+
+def test_weights_that_were_replaced_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "37.mlp_hidden"
+    store.write_manifest(folder, store.Manifest("37.mlp_hidden", "float32", 4, "before", "", {}))
+    refuse_other_model(tmp_path, "before")
+    with pytest.raises(StageError, match="the model is not the one that the activations"):
+        refuse_other_model(tmp_path, "after")

@@ -150,6 +150,11 @@ def test_models_and_extractions_are_estimated(tmp_path: Path) -> None:
             "{}",
             "a site is given by one of place (with layer), name, or module",
         ),
+        (
+            "{layer: 1, place: mlp_hidden}",
+            "{name: blocks.2.mlp.hook_post}",
+            "names a block that must be less than the model's layers (2)",
+        ),
         ("heads: 2", "heads: 3", "must divide the width (16)"),
         ("context: 32\n  site", "context: 64\n  site", "must be at most the model's (32)"),
         ("files, paths: [text/*.txt]", "python_sources, packages: [torch]", "needs a version"),

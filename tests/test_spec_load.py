@@ -12,6 +12,7 @@ from spec_sample import GOOD, PLAIN, edit, load_text, one_problem, problems_of, 
 
 from saespec.errors import SpecError
 from saespec.spec import load
+from saespec.spec.transformer import PretrainedModel
 
 
 def test_a_good_spec(tmp_path: Path) -> None:
@@ -365,3 +366,10 @@ def test_the_language_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_hub_model_needs_a_revision() -> None:
+    """A folder does not."""
+    PretrainedModel(kind="pretrained", name="./mine")
+    with pytest.raises(ValueError, match="is a hub id and needs a revision"):
+        PretrainedModel(kind="pretrained", name="someone/something")

@@ -63,15 +63,26 @@ def extract(
     loaded.model.config.use_cache = False  # of keys and values, which nobody reads
     with hub.quiet():
         _refuse_long_contexts(loaded, data)
+        made_by = loaded.revision if isinstance(data.model, PretrainedModel) else model_id(data)
+        refuse_other_model(folder, made_by)
         missing = _missing(extraction, loaded, root_of_store)
         corpus = _tokenise(data, folder, loaded, root)
         _pass(loaded.model, missing, data, folder, device, report, stop)
-    made_by = loaded.revision if isinstance(data.model, PretrainedModel) else model_id(data)
     for key, (_, dim) in missing.items():
         shards: dict[str, list[store.Shard]] = {
             part: _records(folder / key, part, rows, dim, data) for part, rows in _rows(data).items()
         }
         store.write_manifest(folder / key, Manifest(key, data.dtype, dim, made_by, corpus, shards))
+
+
+def refuse_other_model(folder: Path, made_by: str) -> None:
+    """Raise StageError if an extraction holds another model's activations: a checkpoint's folder was written anew."""
+    for path in sorted(folder.glob("*/manifest.json")):
+        if store.read_manifest(path.parent).model != made_by:
+            raise StageError(
+                f"the model is not the one that the activations in {folder} come from: rename its folder and the "
+                f"spec's data.model.name, or remove those activations and the cells of its specs"
+            )
 
 
 def _records(folder: Path, part: str, rows: int, dim: int, data: TransformerData) -> list[store.Shard]:

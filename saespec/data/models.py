@@ -12,7 +12,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,7 @@ class Loaded:
     vocab: int
     """Tokens that its embedding knows."""
     revision: str
-    """The hub's commit; empty for a trained model or a local folder."""
+    """The hub's commit; a digest of its weights for a local folder; empty for a trained model."""
 
 
 def model_is_finished(store: Path, data: TransformerData) -> bool:
@@ -235,7 +235,14 @@ def load_model(data: TransformerData, store: Path, root: Path, device: torch.dev
         tokenizer = tokens.load_tokenizer(config.tokenizer, root)
     else:
         tokenizer = tokens.read_tokenizer(where, commit)
-    return _load(where, commit, config.dtype, tokenizer, device)
+    loaded = _load(where, commit, config.dtype, tokenizer, device)
+    return loaded if commit else replace(loaded, revision=_folder_sha256(Path(where)))
+
+
+def _folder_sha256(folder: Path) -> str:
+    """Digest of a local checkpoint's configuration and weights: what a commit is on the hub."""
+    files = sorted([folder / "config.json", *folder.glob("*.safetensors")])
+    return hashlib.sha256("".join(map(_sha256, files)).encode()).hexdigest()[:12]
 
 
 def _verify(folder: Path) -> None:

@@ -73,7 +73,7 @@ class Manifest:
     dtype: str
     dim: int
     model: str
-    """Digest of the trained model, or the commit of a checkpoint; empty for a local folder."""
+    """Digest of the trained model, the commit of a checkpoint, or a digest of a local folder's weights."""
     corpus_sha256: str
     shards: dict[str, list[Shard]]
     """Part → its shards, in order."""

@@ -15,7 +15,8 @@ from typing import Literal
 
 VARIABLE = "SAESPEC_EVENTS"
 
-Event = Literal["start", "done", "failed"]
+Event = Literal["start", "done", "failed", "refused"]
+"""refused: what the spec asks for does not exist, and asking again changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Failure:
     stage: str
     error: str
     """Empty if it was killed."""
+    refused: bool = False
+    """Whether the spec must change."""
 
 
 def record(event: Event, error: str = "") -> None:
@@ -44,5 +47,5 @@ def failure(path: Path) -> Failure | None:
         if line["event"] == "done":
             found.pop(line["stage"], None)
         else:
-            found[line["stage"]] = Failure(line["stage"], line["error"])
+            found[line["stage"]] = Failure(line["stage"], line["error"], line["event"] == "refused")
     return list(found.values())[-1] if found else None

@@ -108,7 +108,11 @@ def repair_lock(plan: Plan, root: Path, notify: Notify = lambda message: None) -
         path.unlink(missing_ok=True)
 
 
-def _error(plan: Plan, root: Path, failed: events.Failure | None, code: int, log: Path) -> StageError:
+def _error(
+    plan: Plan, root: Path, failed: events.Failure | None, code: int, log: Path
+) -> StageError | CallError:
+    if failed and failed.refused:
+        return CallError(f"stage {failed.stage}: {failed.error}")
     if failed:
         what = failed.error or "it was killed, or failed without a word"
         return StageError(f"stage {failed.stage} failed: {what.rstrip('.')}. {_CONTINUE}")

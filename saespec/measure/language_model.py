@@ -17,12 +17,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from saespec.data.extract import refuse_other_model
 from saespec.data.models import Loaded, load_model
 from saespec.data.sites import replace
 from saespec.errors import CallError
-from saespec.plan.inputs import site_key
+from saespec.plan.inputs import extraction_folder, site_key
 from saespec.plan.project import store_folder
 from saespec.spec.language_measures import LanguageModel
+from saespec.spec.transformer import PretrainedModel
 
 from .on_transformer import Placed, by_extraction
 from .rows import Rows
@@ -113,6 +115,8 @@ def _predictions(
     data, device = cells[0].data, cells[0].trained.device
     loaded = load_model(data, store_folder(Path.cwd()), Path.cwd(), device)
     _refuse_other_models(loaded)
+    if isinstance(data.model, PretrainedModel):
+        refuse_other_model(extraction_folder(store_folder(Path.cwd()), data), loaded.revision)
     sites = {site_key(placed.data.site): placed for placed in cells}
     untouched, spliced = Predictions(), [Predictions() for _ in cells]
     zeroed, averaged = ({site: Predictions() for site in sites} for _ in range(2))

@@ -48,7 +48,9 @@ class LanguageModel(Measured):
         description="Cross-entropy, KL divergence and reconstruction score with reconstructions spliced in."
     )
     contexts: int = Field(
-        64, ge=1, description="Held-out contexts, the first ones, or all if there are fewer."
+        64,
+        ge=1,
+        description="Held-out contexts, spread evenly over the documents, or all if there are fewer.",
     )
 
 

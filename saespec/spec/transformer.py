@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
@@ -115,7 +116,7 @@ class TrainedModel(Consistent):
             yield Conflict("heads", f"must divide the width ({self.width}), {self.heads} does not")
 
 
-class PretrainedModel(Strict):
+class PretrainedModel(Consistent):
     """A checkpoint of the hub, or a local folder as `save_pretrained` writes it; safetensors only."""
 
     kind: Annotated[Literal["pretrained"], Stored("model")] = Field(description="A finished checkpoint.")
@@ -130,6 +131,14 @@ class PretrainedModel(Strict):
         "float32", description="Precision of its weights and of the forward pass."
     )
     tokenizer: NamedTokenizer | None = Field(None, description="Another tokenizer than the checkpoint's own.")
+
+    def conflicts(self) -> Iterator[Conflict]:
+        if not self.revision and not self.name.startswith((".", "/", "~")):
+            yield Conflict(
+                "name",
+                "is a hub id and needs a revision",
+                f"name a commit, or write ./{self.name} for a folder",
+            )
 
 
 class Site(Consistent):
@@ -215,6 +224,11 @@ class TransformerData(Consistent):
                 )
             if self.site.layer is not None and self.site.layer >= model.layers:
                 yield Conflict("site.layer", f"must be less than the model's layers ({model.layers})")
+            block = re.match(r"blocks\.(\d+)\.", self.site.name or "")
+            if block and int(block[1]) >= model.layers:
+                yield Conflict(
+                    "site.name", f"names a block that must be less than the model's layers ({model.layers})"
+                )
             dim = model.mlp if place == "mlp_hidden" else model.width
             if place is not None and self.dim != dim:
                 yield Conflict("dim", f"must be {dim} at {place}, not {self.dim}", f"write dim: {dim}")
