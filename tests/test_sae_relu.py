@@ -34,7 +34,7 @@ def test_gradients_are_those_of_the_loss(
     )
     stack = Stack(cells, CPU)
     stack.initialise()
-    stack.architecture.prepare(stack.params)
+    stack.forward_params()
     generator = torch.Generator().manual_seed(0)
     target = torch.randn(2, 32, 16, generator=generator)
     x = target + torch.randn(2, 32, 16, generator=generator) if noisy else target
@@ -52,7 +52,7 @@ def test_a_step_is_a_step_of_torch_adam_on_a_unit_norm_dictionary() -> None:
     own = cell()
     stack = Stack((own,), CPU)
     stack.initialise()
-    stack.architecture.prepare(stack.params)
+    stack.forward_params()
     params = {name: value[0].clone().requires_grad_() for name, value in stack.params.items()}
     adam = torch.optim.Adam(params.values(), lr=own.config.train.optimizer.lr)
     for t in range(5):

@@ -56,7 +56,7 @@ def test_gradients_are_those_of_dense_products(precision: str, shared: bool) -> 
     dense = Stack(tuple(cell(l1=c.config.loss.sparsity.coefficient, precision=precision) for c in cells), CPU)
     x = torch.randn(len(cells), 32, 16, generator=torch.Generator().manual_seed(99)).relu()
     x = x[:1].expand(len(cells), -1, -1) if shared else x
-    stack.architecture.prepare(stack.params)
+    stack.forward_params()
     stack.gradients(stack.params, stack.grads, x, x)
     dense.gradients(stack.params, dense.grads, x, x)
     tolerance = 1e-6 if precision == "float32" else 2e-2

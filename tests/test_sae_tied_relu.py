@@ -27,7 +27,7 @@ def test_gradients_of_both_places_add(precision: str, tolerance: float) -> None:
     )
     stack = Stack(cells, CPU)
     stack.initialise()
-    stack.architecture.prepare(stack.params)
+    stack.forward_params()
     x = torch.randn(2, 32, 16, generator=torch.Generator().manual_seed(0))
     for _ in range(2):  # the second time no buffer is fresh
         stack.gradients(stack.params, stack.grads, x, x)

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from saespec.errors import CallError, StageError
-from saespec.plan.inputs import Extraction, extraction_folder, model_id, site_key, site_mark
-from saespec.spec.transformer import PretrainedModel, Site, TransformerData
+from saespec.plan.inputs import Extraction, extraction_folder, site_key, site_mark
+from saespec.spec.transformer import Site, TransformerData
 
 from . import contexts, corpora, hub, models, sites, store, tokens
 from .activations import check_dim
@@ -63,8 +63,8 @@ def extract(
     loaded.model.config.use_cache = False  # of keys and values, which nobody reads
     with hub.quiet():
         _refuse_long_contexts(loaded, data)
-        made_by = loaded.revision if isinstance(data.model, PretrainedModel) else model_id(data)
-        refuse_other_model(folder, made_by)
+        model = models.made_by(data, loaded)
+        refuse_other_model(folder, model)
         missing = _missing(extraction, loaded, root_of_store)
         corpus = _tokenise(data, folder, loaded, root)
         _pass(loaded.model, missing, data, folder, device, report, stop)
@@ -72,13 +72,13 @@ def extract(
         shards: dict[str, list[store.Shard]] = {
             part: _records(folder / key, part, rows, dim, data) for part, rows in _rows(data).items()
         }
-        store.write_manifest(folder / key, Manifest(key, data.dtype, dim, made_by, corpus, shards))
+        store.write_manifest(folder / key, Manifest(key, data.dtype, dim, model, corpus, shards))
 
 
-def refuse_other_model(folder: Path, made_by: str) -> None:
+def refuse_other_model(folder: Path, model: str) -> None:
     """Raise StageError if an extraction holds another model's activations: a checkpoint's folder was written anew."""
     for path in sorted(folder.glob("*/manifest.json")):
-        if store.read_manifest(path.parent).model != made_by:
+        if store.read_manifest(path.parent).model != model:
             raise StageError(
                 f"the model is not the one that the activations in {folder} come from: rename its folder and the "
                 f"spec's data.model.name, or remove those activations and the cells of its specs"

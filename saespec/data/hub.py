@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from saespec.errors import CallError, SaespecError, StageError
 from saespec.plan.project import paths_root
+from saespec.spec.transformer import is_folder
 
 Kind = Literal["model", "dataset"]
 
@@ -22,7 +23,7 @@ def local_folder(name: str, root: Path) -> Path | None:
     A name is a folder if it starts with `.`, `/` or `~`. Raises CallError if there is no such folder, or if a
     hub id is a folder's name too.
     """
-    if not name.startswith((".", "/", "~")):
+    if not is_folder(name):
         if Path(name).is_dir():  # the libraries would take it without a word
             raise CallError(
                 f"{name} is a folder here: write ./{name} for it, or rename it for the hub's {name}"

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from saespec.errors import CallError, DamagedFileError, StageError
-from saespec.plan.inputs import model_folder
+from saespec.plan.inputs import model_folder, model_id
 from saespec.spec.corpus import Corpus
 from saespec.spec.transformer import NamedTokenizer, PretrainedModel, TrainedModel, TransformerData
 
@@ -30,6 +30,7 @@ from . import corpora, hub, tokens
 from .architectures import architecture
 from .bigram import Bigram
 from .malloc import keep_freed_memory
+from .store import file_sha256
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -135,7 +136,7 @@ def _train(
     bigram = Bigram(train_CT[: BIGRAM_TOKENS // model_config.context], len(tokenizer))
     record = {
         "corpus_sha256": sha256,
-        "model_sha256": _sha256(finished / WEIGHTS),
+        "model_sha256": file_sha256(finished / WEIGHTS),
         "train_tokens": needed * model_config.context,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "held_out": {
@@ -239,26 +240,26 @@ def load_model(data: TransformerData, store: Path, root: Path, device: torch.dev
     return loaded if commit else replace(loaded, revision=_folder_sha256(Path(where)))
 
 
+def made_by(data: TransformerData, loaded: Loaded) -> str:
+    """What tells a data section's model from every other: a trained one's id, a commit or a folder's digest."""
+    return model_id(data) if isinstance(data.model, TrainedModel) else loaded.revision
+
+
 def _folder_sha256(folder: Path) -> str:
     """Digest of a local checkpoint's configuration and weights: what a commit is on the hub."""
     files = sorted([folder / "config.json", *folder.glob("*.safetensors")])
-    return hashlib.sha256("".join(map(_sha256, files)).encode()).hexdigest()[:12]
+    return hashlib.sha256("".join(map(file_sha256, files)).encode()).hexdigest()[:12]
 
 
 def _verify(folder: Path) -> None:
     """Raise DamagedFileError if a trained model's weights are not what was written."""
     file = folder / WEIGHTS
     try:
-        right = _sha256(file) == json.loads((folder / RECORD).read_bytes())["model_sha256"]
+        right = file_sha256(file) == json.loads((folder / RECORD).read_bytes())["model_sha256"]
     except (OSError, ValueError, KeyError):
         right = False
     if not right:
         raise DamagedFileError(file, "not what was written", f"Remove {folder} and run `saespec run SPEC`")
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _whereabouts(config: PretrainedModel, root: Path) -> tuple[str, str | None]:

@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from saespec.data.extract import refuse_other_model
-from saespec.data.models import Loaded, load_model
+from saespec.data.models import Loaded, load_model, made_by
 from saespec.data.sites import replace
 from saespec.errors import CallError
 from saespec.plan.inputs import extraction_folder, site_key
 from saespec.plan.project import store_folder
 from saespec.spec.language_measures import LanguageModel
-from saespec.spec.transformer import PretrainedModel
 
 from .on_transformer import Placed, by_extraction
 from .rows import Rows
@@ -115,8 +114,7 @@ def _predictions(
     data, device = cells[0].data, cells[0].trained.device
     loaded = load_model(data, store_folder(Path.cwd()), Path.cwd(), device)
     _refuse_other_models(loaded)
-    if isinstance(data.model, PretrainedModel):
-        refuse_other_model(extraction_folder(store_folder(Path.cwd()), data), loaded.revision)
+    refuse_other_model(extraction_folder(store_folder(Path.cwd()), data), made_by(data, loaded))
     sites = {site_key(placed.data.site): placed for placed in cells}
     untouched, spliced = Predictions(), [Predictions() for _ in cells]
     zeroed, averaged = ({site: Predictions() for site in sites} for _ in range(2))

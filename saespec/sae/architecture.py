@@ -30,7 +30,7 @@ class Gradients(Protocol):
     """What it remembers from step to step, cells first; part of a snapshot."""
 
     def __call__(self, params: Params, grads: Params, x_NBD: Tensor, target_NBD: Tensor) -> None:
-        """Write the gradient of each cell's loss at prepared parameters into `grads`."""
+        """Write into `grads` the gradient of each cell's loss at parameters whose dictionary has unit length."""
         ...
 
 
@@ -48,12 +48,8 @@ class Architecture(Protocol):
         """Initial parameters of one cell."""
         ...
 
-    def prepare(self, params: Params) -> None:
-        """Rescale the dictionary's elements to unit length, in place."""
-        ...
-
     def encode(self, params: Params, x_NBD: Tensor) -> Tensor:
-        """Codes, [N, B, L], of prepared parameters."""
+        """Codes, [N, B, L]."""
         ...
 
     def decode(self, params: Params, codes_NBL: Tensor) -> Tensor:

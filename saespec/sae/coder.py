@@ -19,7 +19,7 @@ class Coder(Protocol):
     """The functions that architectures and baselines share; parameters of N cells are stacked."""
 
     def encode(self, params: Params, x_NBD: Tensor) -> Tensor:
-        """Codes, [N, B, L], of prepared parameters."""
+        """Codes, [N, B, L]."""
         ...
 
     def decode(self, params: Params, codes_NBL: Tensor) -> Tensor:

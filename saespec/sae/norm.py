@@ -15,14 +15,15 @@ from .memory import aligned
 
 
 class Rescaled:
-    """The parameters themselves are rescaled before each forward pass; their gradient is taken as it comes."""
+    """The dictionary's elements themselves are rescaled before each forward pass; their gradient is not projected."""
 
     def __init__(self, architecture: Architecture) -> None:
-        self._architecture = architecture
+        self._name = architecture.DICTIONARY
 
     def forward(self, params: Params) -> Params:
         """The parameters that the forward pass takes: the same, rescaled in place."""
-        self._architecture.prepare(params)
+        own_NLD = params[self._name]
+        own_NLD.mul_(torch.linalg.vector_norm(own_NLD, dim=2, keepdim=True).reciprocal_())
         return params
 
     def back(self, grads: Params) -> None:

@@ -55,12 +55,6 @@ def initial(config: CellConfig, generator: np.random.Generator) -> dict[str, NDA
     }
 
 
-def prepare(params: Params) -> None:
-    """Rescale every dictionary element to unit length, in place."""
-    decoder_NLD = params["decoder"]
-    decoder_NLD.mul_(torch.linalg.vector_norm(decoder_NLD, dim=2, keepdim=True).reciprocal_())
-
-
 def encode(params: Params, x_NBD: Tensor) -> Tensor:
     """Codes of a batch, [N, B, L]."""
     N, B, _ = x_NBD.shape
@@ -77,7 +71,7 @@ def decode(params: Params, codes_NBL: Tensor) -> Tensor:
 
 
 def dictionary(params: Params) -> Tensor:
-    """Dictionary elements, [N, L, D], of unit length once prepared."""
+    """Dictionary elements, [N, L, D]."""
     return params["decoder"]
 
 

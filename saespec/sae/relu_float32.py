@@ -33,7 +33,7 @@ class Gradients:
     def __call__(
         self, params: dict[str, Tensor], grads: dict[str, Tensor], x_NBD: Tensor, target_NBD: Tensor
     ) -> None:
-        """Write the gradients of each cell's loss into `grads`; `params` are prepared."""
+        """Write into `grads` the gradient of each cell's loss at a dictionary of unit length."""
         self.encode(params, x_NBD)
         self.differentiate(params, grads, x_NBD, target_NBD, slice(None))
 

@@ -58,7 +58,7 @@ class Gradients:
     def __call__(
         self, params: dict[str, Tensor], grads: dict[str, Tensor], x_NBD: Tensor, target_NBD: Tensor
     ) -> None:
-        """Write the gradients of each cell's loss into `grads`; `params` are prepared."""
+        """Write into `grads` the gradient of each cell's loss at a dictionary of unit length."""
         self._dense.encode(params, x_NBD)
         sparse_N = self.choice["sparse"].numpy() > 0
         for rows in runs(~sparse_N):

@@ -37,11 +37,6 @@ def initial(config: CellConfig, generator: np.random.Generator) -> dict[str, NDA
     return {"encoder": untied["decoder"], "bias": untied["bias"]}
 
 
-def prepare(params: Params) -> None:
-    """Rescale every dictionary element to unit length, in place."""
-    relu.prepare(_twice(params))
-
-
 def encode(params: Params, x_NBD: Tensor) -> Tensor:
     """Codes of a batch, [N, B, L]."""
     return relu.encode(_twice(params), x_NBD)
@@ -53,7 +48,7 @@ def decode(params: Params, codes_NBL: Tensor) -> Tensor:
 
 
 def dictionary(params: Params) -> Tensor:
-    """Dictionary elements, [N, L, D], of unit length once prepared."""
+    """Dictionary elements, [N, L, D]."""
     return params["encoder"]
 
 
@@ -68,7 +63,7 @@ class Gradients:
         )
 
     def __call__(self, params: Params, grads: Params, x_NBD: Tensor, target_NBD: Tensor) -> None:
-        """Write the gradients of each cell's loss into `grads`; `params` are prepared."""
+        """Write into `grads` the gradient of each cell's loss at a dictionary of unit length."""
         self.untied(_twice(params), {**grads, "decoder": self.decoder_grad_NLD}, x_NBD, target_NBD)
         grads["encoder"].add_(self.decoder_grad_NLD)
 

@@ -31,7 +31,18 @@ class TrainedTokenizer(Strict):
     )
 
 
-class NamedTokenizer(Strict):
+def is_folder(name: str) -> bool:
+    """Whether a name means a folder, not a hub id."""
+    return name.startswith((".", "/", "~"))
+
+
+def _unpinned(name: str, revision: str | None) -> Iterator[Conflict]:
+    if not revision and not is_folder(name):
+        hint = f"name a commit, or write ./{name} for a folder"
+        yield Conflict("name", "is a hub id and needs a revision", hint)
+
+
+class NamedTokenizer(Consistent):
     """A tokenizer of the hub or of a local folder."""
 
     kind: Annotated[Literal["named"], Stored("tokenizer")] = Field(
@@ -43,6 +54,9 @@ class NamedTokenizer(Strict):
     revision: Annotated[str | None, Stored("tokenizer_revision")] = Field(
         None, description="Commit, tag or branch on the hub; needed for hub ids."
     )
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from _unpinned(self.name, self.revision)
 
 
 class ModelTraining(Strict):
@@ -133,12 +147,7 @@ class PretrainedModel(Consistent):
     tokenizer: NamedTokenizer | None = Field(None, description="Another tokenizer than the checkpoint's own.")
 
     def conflicts(self) -> Iterator[Conflict]:
-        if not self.revision and not self.name.startswith((".", "/", "~")):
-            yield Conflict(
-                "name",
-                "is a hub id and needs a revision",
-                f"name a commit, or write ./{self.name} for a folder",
-            )
+        yield from _unpinned(self.name, self.revision)
 
 
 class Site(Consistent):

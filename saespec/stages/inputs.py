@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +34,7 @@ def model(
     data, root = needed[model_id], Path.cwd()
     store = store_folder(root)
     from saespec.data.models import model_is_finished, train_model
+    from saespec.data.store import file_sha256
 
     from .device import device
 
@@ -50,7 +50,7 @@ def model(
     _note(
         plan_path,
         f"model-{model_id}",
-        {"model": model_id, "weights": _sha256(weights), "training": _sha256(mark)},
+        {"model": model_id, "weights": file_sha256(weights), "training": file_sha256(mark)},
     )
 
 
@@ -74,6 +74,7 @@ def extract(
     store = store_folder(root)
     from saespec.data.extract import extract as run
     from saespec.data.extract import extraction_is_finished
+    from saespec.data.store import file_sha256
 
     from .device import device
 
@@ -88,7 +89,7 @@ def extract(
         key = inputs.site_key(site)
         manifest = json.loads(mark.read_text())
         _refuse_other_text(manifest["corpus_sha256"], one.data, root, f"extraction {extraction_id}")
-        note = {"extraction": extraction_id, "site": key, "manifest": _sha256(mark)}
+        note = {"extraction": extraction_id, "site": key, "manifest": file_sha256(mark)}
         _note(plan_path, f"{extraction_id}-{key}", note)
 
 
@@ -106,8 +107,3 @@ def _refuse_other_text(made_from: str, data: TransformerData, root: Path, what: 
 def _note(plan_path: Path, name: str, content: dict[str, Any]) -> None:
     text = json.dumps(content, indent=2, sort_keys=True) + "\n"
     write_bytes(plan_path.parent / "inputs" / f"{name}.json", text.encode())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
