@@ -46,7 +46,7 @@ NAMED_CASES = SPEC.replace(
 
 STAND_IN = """\
 #!{python}
-import json, os, signal, sys, time
+import json, os, re, signal, sys, time
 from pathlib import Path
 
 sys.path.insert(0, "{repository}")
@@ -110,10 +110,10 @@ ids = [cell["id"] for cell in plan["cells"]]
 if kind == "train":
     store = Path(os.environ.get("SAESPEC_STORE", ".saespec/store")) / "cells"
     store.mkdir(parents=True, exist_ok=True)
-    out = folder / "cells" / sys.argv[5]
-    out.mkdir(parents=True, exist_ok=True)
     for cell in plan["cells"]:
-        if cell["group"] == sys.argv[5]:
+        if "-".join(re.findall("-([db][0-9]+)", cell["group"])) == sys.argv[5]:
+            out = folder / "cells" / cell["group"]
+            out.mkdir(parents=True, exist_ok=True)
             file = store / (cell["id"] + ".safetensors")
             if not file.exists():
                 note("trained " + cell["id"])

@@ -18,10 +18,10 @@ class Clock:
 
 
 def lines(capsys: pytest.CaptureFixture[str], verbosity: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What a group of 3 cells, 1 of them stored, prints: one stack of 2 cells, 20 s for 1,000 steps."""
+    """What a stage of 3 cells, 1 of them stored, prints: one stack of 2 cells, 20 s for 1,000 steps."""
     monkeypatch.setenv("SAESPEC_VERBOSITY", verbosity)
     clock = Clock()
-    with Display("relu-d8", clock) as display:
+    with Display("train-d8-b32", clock) as display:
         display.start(3, 2)
         for second in range(1, 21):
             clock.now = second
@@ -35,10 +35,10 @@ def test_plain_lines_every_five_seconds(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert lines(capsys, "1", monkeypatch) == [
-        "  train-relu-d8  2 cells (1 done before)  step 250/1,000  100 cell-steps/s  15 s left",
-        "  train-relu-d8  2 cells (1 done before)  step 500/1,000  100 cell-steps/s  best MMCS 0.50  10 s left",
-        "  train-relu-d8  2 cells (1 done before)  step 750/1,000  100 cell-steps/s  best MMCS 0.75  5.0 s left",
-        "  train-relu-d8  2 cells (1 done before)  best MMCS 1.00  20 s",
+        "  train-d8-b32  2 cells (1 done before)  step 250/1,000  100 cell-steps/s  15 s left",
+        "  train-d8-b32  2 cells (1 done before)  step 500/1,000  100 cell-steps/s  best MMCS 0.50  10 s left",
+        "  train-d8-b32  2 cells (1 done before)  step 750/1,000  100 cell-steps/s  best MMCS 0.75  5.0 s left",
+        "  train-d8-b32  2 cells (1 done before)  best MMCS 1.00  20 s",
     ]
 
 
@@ -48,7 +48,7 @@ def test_quiet_means_no_lines(capsys: pytest.CaptureFixture[str], monkeypatch: p
 
 def test_the_time_left_counts_the_stacks_to_come(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
-    with Display("g", clock) as display:
+    with Display("train-d8-b32", clock) as display:
         display.start(4, 4)
         clock.now = 6.0
         display.update(Progress(2, 500, 1000, 100.0, 0.5))
@@ -60,10 +60,10 @@ def test_the_time_left_counts_the_stacks_to_come(capsys: pytest.CaptureFixture[s
     assert "best MMCS 0.50" in said[1]
 
 
-def test_a_group_that_was_done_before(capsys: pytest.CaptureFixture[str]) -> None:
-    with Display("g") as display:
+def test_a_stage_that_was_done_before(capsys: pytest.CaptureFixture[str]) -> None:
+    with Display("train-d8-b32") as display:
         display.start(4, 0)
-    assert capsys.readouterr().err == "  train-g  4 cells  all done before\n"
+    assert capsys.readouterr().err == "  train-d8-b32  4 cells  all done before\n"
 
 
 @pytest.mark.parametrize(

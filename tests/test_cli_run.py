@@ -63,7 +63,7 @@ def test_the_first_run(first_run: tuple[Path, Said]) -> None:
         "tiny: A tiny spec\n2 cells in 1 group; 2 to train, about 15 s\n\nclaims   1 of 2 claims hold\n"
     )
     assert "figures  results/tiny/figures/curve.png\n" in said.out
-    assert "  train-relu-d8-n12-b32-s50  2 cells  best MMCS 0." in said.err
+    assert "  train-d8-b32  2 cells  best MMCS 0." in said.err
     assert "Running stage" not in said.out + said.err, "DVC's chatter is shown"
     assert {"cells.parquet", "curves.parquet", "truth.parquet"} == {
         p.name for p in (root / "results/tiny/tables").iterdir()
@@ -309,12 +309,11 @@ def test_interrupted_and_continued_gives_the_same_bytes(
     assert list(partial.iterdir())
     env["SAESPEC_STORE"] = str(tmp_path / "elsewhere")
     (plan,) = (tmp_path / "results").glob("*/plan.json")
-    group = json.loads(plan.read_text())["cells"][0]["group"]
     subprocess.run(
-        [sys.executable, "-m", "saespec", "stage", "train", plan, "--group", group], env=env, check=True
+        [sys.executable, "-m", "saespec", "stage", "train", plan, "--id", "d8-b32"], env=env, check=True
     )
     undisturbed = {path.name: path.read_bytes() for path in (tmp_path / "elsewhere/cells").iterdir()}
-    shutil.rmtree(tmp_path / f"results/tiny/cells/{group}")
+    shutil.rmtree(tmp_path / "results/tiny/cells")
     assert cli("run", "-q").code == 0
     assert {
         path.name: path.read_bytes() for path in (tmp_path / ".saespec/store/cells").iterdir()

@@ -21,8 +21,8 @@ from saespec.plan.freshness import StageState, freshness
 from saespec.plan.model import Plan
 
 PLAN, MEASURE, FIGURES, CLAIMS = "plan", "measure", "figures", "claims"
-SMALL, LARGE = "train-relu-d8-n8-b4-s10", "train-relu-d8-n16-b4-s10"
-ALL = (PLAN, SMALL, LARGE, MEASURE, FIGURES, CLAIMS)
+TRAIN, OTHER = "train-d8-b4", "train-d8-b2"
+ALL = (PLAN, TRAIN, MEASURE, FIGURES, CLAIMS)
 
 
 @pytest.fixture(scope="module")
@@ -94,15 +94,31 @@ CASES = {
     ),
     "value added": Case(
         _spec("[0.1, 1.0]", "[0.1, 0.5, 1.0]"),
-        (PLAN, SMALL, LARGE, MEASURE),
+        (PLAN, TRAIN, MEASURE),
         (FIGURES, CLAIMS),
-        (PLAN, SMALL, LARGE, MEASURE, FIGURES, CLAIMS),
+        (PLAN, TRAIN, MEASURE, FIGURES, CLAIMS),
         2,
         {
-            SMALL: ("+1 cell: loss.sparsity.coefficient 0.5",),
+            TRAIN: ("+2 cells: loss.sparsity.coefficient 0.5",),
             MEASURE: ("+2 cells: loss.sparsity.coefficient 0.5",),
             FIGURES: ("waits for measure",),
         },
+    ),
+    "batch size added": Case(
+        _spec("sae.latents: [8, 16]\n", "sae.latents: [8, 16]\n    train.batch: [4, 2]\n"),
+        (PLAN, OTHER, MEASURE),
+        (FIGURES, CLAIMS),
+        (PLAN, OTHER, MEASURE, FIGURES, CLAIMS),
+        4,
+        {OTHER: ("+4 cells: train.batch 2",)},
+    ),
+    "latents removed": Case(
+        _spec("sae.latents: [8, 16]\n", "sae.latents: [8]\n"),
+        (PLAN, TRAIN, MEASURE),
+        (FIGURES, CLAIMS),
+        (PLAN, TRAIN, MEASURE, FIGURES, CLAIMS),
+        0,
+        {TRAIN: ("-2 cells: sae.latents 16",)},
     ),
     "cases named": Case(
         _spec("    sae.latents: [8, 16]\n", "  cases: [{name: small}, {name: large, sae.latents: 16}]\n"),
@@ -121,28 +137,33 @@ CASES = {
     ),
     "setting changed": Case(
         _spec("lr: 0.001", "lr: 0.002"),
-        (PLAN, SMALL, LARGE, MEASURE),
+        (PLAN, TRAIN, MEASURE),
         (FIGURES, CLAIMS),
-        (PLAN, SMALL, LARGE, MEASURE, FIGURES, CLAIMS),
+        (PLAN, TRAIN, MEASURE, FIGURES, CLAIMS),
         4,
-        {SMALL: ("train.optimizer.lr 0.001 → 0.002",), MEASURE: ("train.optimizer.lr 0.001 → 0.002",)},
+        {TRAIN: ("train.optimizer.lr 0.001 → 0.002",), MEASURE: ("train.optimizer.lr 0.001 → 0.002",)},
     ),
     "output deleted": Case(
-        lambda root: shutil.rmtree(root / f"results/tiny/cells/{SMALL.removeprefix('train-')}"),
-        (SMALL,),
+        lambda root: shutil.rmtree(root / "results/tiny/cells/relu-d8-n8-b4-s10"),
+        (TRAIN,),
         (MEASURE, FIGURES, CLAIMS),
         (),  # DVC has it in its cache
         reasons={
-            SMALL: ("results/tiny/cells/relu-d8-n8-b4-s10 is missing",),
+            TRAIN: ("results/tiny/cells/relu-d8-n8-b4-s10 is missing",),
             CLAIMS: ("waits for measure",),
         },
     ),
     "DVC's cache deleted": Case(
         lambda root: shutil.rmtree(root / ".dvc/cache"),
-        (SMALL, LARGE),
+        (TRAIN,),
         (MEASURE, FIGURES, CLAIMS),
-        (SMALL, LARGE),
-        reasons={SMALL: ("results/tiny/cells/relu-d8-n8-b4-s10 is no longer in DVC's cache",)},
+        (TRAIN,),
+        reasons={
+            TRAIN: (
+                "results/tiny/cells/relu-d8-n8-b4-s10 is no longer in DVC's cache",
+                "results/tiny/cells/relu-d8-n16-b4-s10 is no longer in DVC's cache",
+            )
+        },
     ),
     "table altered": Case(
         _same_size,
@@ -161,7 +182,7 @@ CASES = {
         lambda root: (root / "results/tiny/dvc.lock").unlink(),
         ALL,
         ran=(PLAN, MEASURE, FIGURES, CLAIMS),  # groups come from DVC's run-cache
-        reasons={SMALL: ("has not run yet",)},
+        reasons={TRAIN: ("has not run yet",)},
     ),
 }
 
@@ -183,13 +204,13 @@ def test_numerics_changed(project: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     anew = "{} anew: this saespec computes the same settings differently"
     case = Case(
         lambda root: None,
-        (PLAN, SMALL, LARGE, MEASURE),
+        (PLAN, TRAIN, MEASURE),
         (FIGURES, CLAIMS),
         ALL,
         4,
         {
             PLAN: ("made by another version of saespec",),
-            SMALL: (anew.format("2 cells"),),
+            TRAIN: (anew.format("4 cells"),),
             MEASURE: (anew.format("4 cells"),),
         },
     )
@@ -199,14 +220,14 @@ def test_numerics_changed(project: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_new_steps_make_new_groups_and_say_so(project: Path) -> None:
     edit(project / "specs/tiny.yaml", "steps: 10", "steps: 20")
     states = _states(planned(project / "specs/tiny.yaml", project), project)
-    assert states["train-relu-d8-n8-b4-s20"].reasons == ("train.steps 10 → 20",)
-    assert states["train-relu-d8-n8-b4-s20"].new_cells == 2
+    assert states[TRAIN].reasons == ("train.steps 10 → 20",)
+    assert states[TRAIN].new_cells == 4
 
 
 def test_finished_cells_are_counted(project: Path) -> None:
     edit(project / "specs/tiny.yaml", "[0.1, 1.0]", "[0.1, 0.5, 1.0]")
-    state = _states(planned(project / "specs/tiny.yaml", project), project)[SMALL]
-    assert (state.new_cells, state.done_cells) == (1, 2)
+    state = _states(planned(project / "specs/tiny.yaml", project), project)[TRAIN]
+    assert (state.new_cells, state.done_cells) == (2, 4)
 
 
 def test_a_merge_conflict_in_the_lock_is_reported(project: Path) -> None:

@@ -22,8 +22,6 @@ def test_a_plan_is_read_back_whole(written: Path, tmp_path: Path) -> None:
     assert read.cells == plan.cells
     assert [cell.swept for cell in read.cells] == [cell.swept for cell in plan.cells]
     assert read.groups == plan.groups
-    assert read.group_names == tuple(group.name for group in plan.groups)
-    assert read.group(plan.groups[1].name) == plan.groups[1]
     assert (read.source, read.sources) == ("specs/tiny.yaml", ("specs/tiny.yaml",))
     assert read.fingerprints == {s.name: s.fingerprint for s in plan.stages if s.fingerprint}
 
@@ -53,7 +51,7 @@ def test_names_of_cases_are_read_back(written: Path, tmp_path: Path) -> None:
     assert [cell.case for cell in read.cells] == ["small", "large"] * 2
     assert [entry["case"] for entry in read.entries] == ["small", "large"] * 2
     assert (read.spec, read.cells) == (plan.spec, plan.cells)
-    assert [cell.case for cell in read.group("relu-d8-n16-b4-s10").cells] == ["large", "large"]
+    assert [cell.case for cell in read.groups[1].cells] == ["large", "large"]
 
 
 def test_the_same_plan_gives_the_same_bytes(written: Path, tmp_path: Path) -> None:
@@ -66,11 +64,6 @@ def test_the_hash_in_tables_does_not_depend_on_figures(written: Path, tmp_path: 
     other.write_bytes(planfile.dump(planned(make(tmp_path, text=text), tmp_path)))
     assert other.read_bytes() != written.read_bytes()
     assert planfile.read(other).spec_sha == planfile.read(written).spec_sha
-
-
-def test_an_unknown_group_is_a_key_error(written: Path) -> None:
-    with pytest.raises(KeyError):
-        planfile.read(written).group("relu-d9-n9-b9-s9")
 
 
 @pytest.mark.parametrize(
@@ -101,4 +94,4 @@ def test_cells_of_another_saespec_are_not_computed(written: Path, monkeypatch: p
     with pytest.raises(DamagedFileError, match="was written by another version of saespec"):
         _ = read.cells
     with pytest.raises(DamagedFileError, match=r"Run `saespec run specs/tiny\.yaml`"):
-        read.group(read.group_names[0])
+        _ = read.groups

@@ -5,17 +5,23 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from plan_sample import NAMED_CASES, SPEC, make, planned
+from results_sample import spec
 
 from saespec.errors import CallError
+from saespec.plan import stages
 from saespec.plan.groups import group_name
 from saespec.plan.model import Plan
 from saespec.plan.stages import TABLES, table_names
 from saespec.results.schema import UNTRACKED, tables
-from saespec.spec.fields import scope, stored_fields
+from saespec.spec.columns import Column
+from saespec.spec.fields import stored_fields
+from saespec.spec.measures import Measure, Recovery
 
 
 def changed(tmp_path: Path, *edits: tuple[str, str], spec: str = SPEC) -> set[str]:
@@ -36,8 +42,7 @@ def test_stages_in_the_order_in_which_they_run(tmp_path: Path) -> None:
     plan = planned(make(tmp_path), tmp_path)
     assert [s.name for s in plan.stages] == [
         "plan",
-        "train-relu-d8-n8-b4-s10",
-        "train-relu-d8-n16-b4-s10",
+        "train-d8-b4",
         "measure",
         "figures",
         "claims",
@@ -74,8 +79,8 @@ def test_nothing_but_the_plan_stage_without_figures_and_claims(tmp_path: Path) -
         (("mark: point", "mark: bar"), {"figures"}),
         (("best > 0", "best > 1"), {"claims"}),
         (("measure: [recovery]", "measure: [recovery, losses]"), {"measure"}),
-        (("lr: 0.001", "lr: 0.01"), {"train-relu-d8-n8-b4-s10", "train-relu-d8-n16-b4-s10", "measure"}),
-        (("active: 2", "active: 3"), {"train-relu-d8-n8-b4-s10", "train-relu-d8-n16-b4-s10", "measure"}),
+        (("lr: 0.001", "lr: 0.01"), {"train-d8-b4", "measure"}),
+        (("active: 2", "active: 3"), {"train-d8-b4", "measure"}),
     ],
 )
 def test_an_edit_changes_the_stages_that_read_it(
@@ -98,16 +103,30 @@ def test_the_tables_are_those_that_the_results_room_declares(tmp_path: Path) -> 
     assert set(table_names(spec)) == set(tables(spec)) - set(UNTRACKED)
 
 
-def test_columns_do_not_change_unnoticed(tmp_path: Path) -> None:
-    """The plan cannot see the columns that `results/schema.py` adds: raise TABLES along with this digest."""
-    text = SPEC.replace("[recovery]", "[recovery, losses, latents, larger_dictionaries, dead_latents]")
-    spec = planned(make(tmp_path, text=text), tmp_path).spec
-    seen = {column for _, column in stored_fields(scope(spec))}
-    seen |= {column for measure in spec.measure for columns in measure.columns.values() for column in columns}
-    added = sorted(
-        (t, repr([c for c in cs if c not in seen])) for t, cs in tables(spec).items() if t not in UNTRACKED
+def test_columns_do_not_change_unnoticed() -> None:
+    """No fingerprint holds what the code says of columns: raise TABLES along with this digest."""
+    (measures, _) = get_args(Measure)
+    every = [("cells", column) for _, column in stored_fields()]
+    every += [(t, c) for measure in get_args(measures) for t, cs in measure.columns.items() for c in cs]
+    every += [(t, c) for t, cs in tables(spec()).items() if t not in UNTRACKED for c in cs]
+    told = sorted({(table, column.name, column.type, column.unit) for table, column in every})
+    assert (TABLES, hashlib.sha256(repr(told).encode()).hexdigest()[:12]) == (2, "1e5e3828300b")
+
+
+def test_a_description_makes_nothing_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reworded(column: Column) -> Column:
+        return replace(column, description="Other words.")
+
+    path = make(tmp_path)
+    before = planned(path, tmp_path)
+    monkeypatch.setattr(
+        stages,
+        "stored_fields",
+        lambda within: tuple((where, reworded(column)) for where, column in stored_fields(within)),
     )
-    assert (TABLES, hashlib.sha256(repr(added).encode()).hexdigest()[:12]) == (1, "f4fda3d8e651")
+    columns = {table: tuple(map(reworded, inside)) for table, inside in Recovery.columns.items()}
+    monkeypatch.setattr(Recovery, "columns", columns)
+    assert planned(path, tmp_path).stages == before.stages
 
 
 def test_group_names_say_what_cells_share(tmp_path: Path) -> None:
@@ -115,6 +134,17 @@ def test_group_names_say_what_cells_share(tmp_path: Path) -> None:
     assert [group.name for group in plan.groups] == ["relu-d8-n8-b4-s10", "relu-d8-n16-b4-s10"]
     assert sorted(c.id for g in plan.groups for c in g.cells) == sorted(c.id for c in plan.cells)
     assert all(group_name(cell.config) == g.name for g in plan.groups for cell in g.cells)
+
+
+def test_groups_that_read_batches_of_one_shape_share_a_stage(tmp_path: Path) -> None:
+    text = SPEC.replace("sae.latents: [8, 16]", "sae.latents: [8, 16]\n    train.batch: [4, 2]")
+    stages = [s for s in planned(make(tmp_path, text=text), tmp_path).stages if s.kind == "train"]
+    assert {stage.name: [group.name for group in stage.groups] for stage in stages} == {
+        "train-d8-b4": ["relu-d8-n8-b4-s10", "relu-d8-n16-b4-s10"],
+        "train-d8-b2": ["relu-d8-n8-b2-s10", "relu-d8-n16-b2-s10"],
+    }
+    for stage in stages:
+        assert [out.path.name for out in stage.outs] == [group.name for group in stage.groups]
 
 
 def test_other_curves_make_another_group(tmp_path: Path) -> None:

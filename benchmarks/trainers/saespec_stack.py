@@ -25,10 +25,10 @@ from saespec.data.source import HELD_OUT, TRAIN
 from saespec.plan.identity import cell_id
 from saespec.plan.model import Cell
 from saespec.results.provenance import version
-from saespec.sae.batches import Batches
+from saespec.sae.batches import Batches, Sources
 from saespec.sae.checkpoint import Store
 from saespec.sae.stack import split
-from saespec.sae.train import Run, train_stack
+from saespec.sae.train import Run, train_round
 from saespec.spec.spec import CellConfig
 from saespec.stages import device
 
@@ -90,7 +90,7 @@ class Timed(Batches):
     """A run's batches, made as ever or taken from memory, with the clock told of each that is asked for."""
 
     def __init__(self, configs: list[CellConfig], job: w.Job, held: Callable[[int], Tensor] | None) -> None:
-        super().__init__(configs, job.device)
+        super().__init__(configs, Sources(job.device))
         self._clock, self._held = job.clock, held
 
     def batch(self, part: str, t: int) -> tuple[Tensor, Tensor]:
@@ -118,10 +118,10 @@ def train(
     trained: dict[str, w.Trained] = {}
     for stack in split(wanted, job.device):
         job.start_clock()
-        run = Run(stack, job.device)
+        run = Run(stack, Sources(job.device))
         run.batches = Timed([one.config for one in run.stack.rows], job, held)
         with tempfile.TemporaryDirectory() as folder:
-            train_stack(run, Store(Path(folder)), lambda progress: None, lambda: False)
+            train_round([run], Store(Path(folder)), lambda progress: None, lambda: False)
         encoder, bias, decoder = (run.stack.params[name] for name in ("encoder", "bias", "decoder"))
         for n, one in enumerate(stack):
             trained[one.id] = w.Trained(encoder[n], bias[n], decoder[n])

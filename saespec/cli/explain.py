@@ -122,9 +122,10 @@ def _cell(target: Target, cell: Cell) -> dict[str, Any]:
 
     from .specs import shown
 
-    (stage,) = (s for s in target.plan.stages if s.group and any(c.id == cell.id for c in s.group.cells))
-    assert stage.group is not None
-    checkpoint = target.root / stage.outs[0].path / f"{cell.id}.safetensors"
+    (stage, group), *_ = (
+        (stage, group) for stage in target.plan.stages for group in stage.groups if cell in group.cells
+    )
+    checkpoint = target.root / target.plan.folder / "cells" / group.name / f"{cell.id}.safetensors"
     fields = []
     for path, value in flat(cell.config).items():
         origin = target.loaded.origin(path, cell.swept)
@@ -133,7 +134,7 @@ def _cell(target: Target, cell: Cell) -> dict[str, Any]:
         "kind": "cell",
         "name": cell.id,
         **_made_by(target, stage),
-        "group": stage.group.name,
+        "group": group.name,
         "case": cell.case,
         "checkpoint": str(shown(checkpoint)),
         "in_store": stored_cell(store_folder(target.root), cell.id).exists(),

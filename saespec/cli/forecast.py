@@ -70,8 +70,8 @@ def forecast(target: Target) -> Forecast:
     done = {
         cell.id
         for stage in target.plan.stages
-        if stage.group
-        for cell in stage.group.cells
+        for group in stage.groups
+        for cell in group.cells
         if stage.name in fresh or stored_cell(store, cell.id).exists()
     }
     rate = None
@@ -82,8 +82,7 @@ def forecast(target: Target) -> Forecast:
         group.name: _slower(found.groups[group.name], 0 if rate else group.cells[0].config.train.steps)
         for group in target.plan.groups
     }
-    others = sum(not state.stage.group and state.state != "fresh" for state in states)
-    seconds = sum(one.seconds for one in groups.values()) + others * _STAGE_SECONDS
+    seconds = sum(one.seconds for one in groups.values()) + _STAGE_SECONDS * (len(states) - len(fresh))
     inputs = {name: one for name, one in input_costs(target.plan).items() if name not in fresh}
     total = replace(
         found.total,
@@ -94,7 +93,5 @@ def forecast(target: Target) -> Forecast:
 
 
 def _slower(group: Cost, steps: int) -> Cost:
-    """Add what is not arithmetic: starting, and the least that a step takes."""
-    if not group.cells:
-        return group
-    return replace(group, seconds=group.seconds + _STAGE_SECONDS + steps * _STEP_SECONDS)
+    """Add the least that a step takes."""
+    return replace(group, seconds=group.seconds + steps * _STEP_SECONDS) if group.cells else group

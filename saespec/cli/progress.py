@@ -21,10 +21,10 @@ LINE_SECONDS = 5.0
 
 
 class Display:
-    """Shows how far a group is; `start` and `update` are what training reports to."""
+    """Shows how far a train stage is; `start` and `update` are what training reports to."""
 
-    def __init__(self, group: str, clock: Callable[[], float] = time.perf_counter) -> None:
-        self.group, self._clock = group, clock
+    def __init__(self, stage: str, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._stage, self._clock = stage, clock
         self._quiet = os.environ.get(VERBOSITY_VARIABLE, "1") == "0"
         self._begun = self._said = clock()
         self._cells = self._missing = 0
@@ -45,7 +45,7 @@ class Display:
             self._line(self._done())
 
     def start(self, cells: int, missing: int) -> None:
-        """A group of so many cells begins; `missing` of them are not in the store yet."""
+        """A stage of so many cells begins; `missing` of them are not in the store yet."""
         self._cells, self._missing = cells, missing
         self._begun = self._clock()
         if self._quiet or not missing or not sys.stderr.isatty():
@@ -67,7 +67,7 @@ class Display:
         self._live.start()
 
     def update(self, progress: Progress) -> None:
-        """Training of one stack of the group came this far."""
+        """Training of one round of the stage came this far."""
         if not math.isnan(progress.best_mmcs):
             self._best = progress.best_mmcs if math.isnan(self._best) else max(self._best, progress.best_mmcs)
         share = (self._finished + progress.cells * progress.step / progress.steps) / max(1, self._missing)
@@ -83,7 +83,7 @@ class Display:
     def _name(self) -> str:
         done = self._cells - self._missing
         cells = output.count(self._missing, "cell")
-        return f"train-{self.group}  {cells}" + (f" ({done} done before)" if done else "")
+        return f"{self._stage}  {cells}" + (f" ({done} done before)" if done else "")
 
     def _told(self, progress: Progress) -> str:
         parts = [
@@ -104,7 +104,7 @@ class Display:
 
     def _done(self) -> str:
         if not self._missing:
-            return f"train-{self.group}  {output.count(self._cells, 'cell')}  all done before"
+            return f"{self._stage}  {output.count(self._cells, 'cell')}  all done before"
         took = output.duration(self._clock() - self._begun)
         return "  ".join([self._name(), *self._best_so_far(), took])
 

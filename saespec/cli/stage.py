@@ -90,19 +90,19 @@ def extract(
 @app.command()
 def train(
     plan_path: PlanPath,
-    group: Annotated[str, typer.Option("--group", metavar="NAME", help="The group to train.")],
+    which: Annotated[str, typer.Option("--id", metavar="ID", help="The shape of the batches to train on.")],
 ) -> None:
-    """Train the cells of a group."""
+    """Train the cells that read batches of one shape."""
     stop = _Stop()
-    with _told(f"train-{group}", quietly=True):
+    with _told(f"train-{which}", quietly=True):
         from saespec.sae.spread import Interrupted
         from saespec.stages.train import train as make
 
         from .progress import Display
 
-        with Display(group) as display:
+        with Display(f"train-{which}") as display:
             try:
-                make(plan_path, group, display.start, display.update, stop)
+                make(plan_path, which, display.start, display.update, stop)
             except Interrupted:
                 raise KeyboardInterrupt from None
 

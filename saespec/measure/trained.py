@@ -18,7 +18,7 @@ from saespec.data.source import HELD_OUT, Source
 from saespec.errors import DamagedFileError
 from saespec.plan.model import Cell
 from saespec.sae import checkpoint
-from saespec.sae.batches import Batches
+from saespec.sae.batches import Batches, Sources
 from saespec.sae.coder import coder
 from saespec.sae.memory import stacked
 from saespec.sae.stack import split
@@ -41,17 +41,17 @@ class Activity:
 class Trained:
     """Parameters of finished cells of one shape. `cells` gives the order of every N axis."""
 
-    def __init__(self, cells: tuple[Cell, ...], paths: Sequence[Path], device: torch.device) -> None:
+    def __init__(self, cells: tuple[Cell, ...], paths: Sequence[Path], sources: Sources) -> None:
         self.cells = cells
-        self.device = device
+        self.device = sources.device
         read = [_load(cell, path) for cell, path in zip(cells, paths, strict=True)]
         loaded = [tensors for tensors, _ in read]
         self.trained_on = {header["device"] for _, header in read}
         """Kinds of device that the cells were trained on."""
         self.curves = [tensors.pop("curve") for tensors in loaded]
         self.coder = coder(cells[0].config)
-        self.params = {name: stacked([t[name] for t in loaded], device) for name in loaded[0]}
-        self.batches = Batches([cell.config for cell in cells], device)
+        self.params = {name: stacked([t[name] for t in loaded], self.device) for name in loaded[0]}
+        self.batches = Batches([cell.config for cell in cells], sources)
         self._activity: dict[int, Activity] = {}
 
     @property
@@ -108,8 +108,9 @@ def _load(cell: Cell, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def load(groups: Iterable[tuple[tuple[Cell, ...], Path]], device: torch.device) -> list[Trained]:
     """The cells of each group from its folder, in stacks that the device can hold."""
+    sources = Sources(device)
     return [
-        Trained(members, [folder / f"{cell.id}.safetensors" for cell in members], device)
+        Trained(members, [folder / f"{cell.id}.safetensors" for cell in members], sources)
         for cells, folder in groups
         for members in split(cells, device)
     ]

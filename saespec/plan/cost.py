@@ -38,7 +38,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class PlanCost:
-    """Estimates by group, and for all: groups train one after another."""
+    """Estimates by group, and for all: the groups of one stage are in memory together."""
 
     groups: dict[str, Cost]
     total: Cost
@@ -55,7 +55,9 @@ def cost(plan: Plan, rate: float = CPU_RATE, done: Collection[str] = ()) -> Plan
         cells=sum(c.cells for c in groups.values()),
         flops=sum(c.flops for c in groups.values()),
         seconds=sum(c.seconds for c in groups.values()),
-        memory_bytes=max((c.memory_bytes for c in groups.values()), default=0),
+        memory_bytes=max(
+            (sum(groups[g.name].memory_bytes for g in s.groups) for s in plan.stages), default=0
+        ),
         disk_bytes=sum(c.disk_bytes for c in groups.values()),
     )
     return PlanCost(groups, total)

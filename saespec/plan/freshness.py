@@ -22,6 +22,7 @@ from saespec.spec.base import Strict
 
 from . import planfile
 from .diff import Diff, describe, diff
+from .groups import batch_name
 from .hashing import Hashes, in_cache
 from .model import Cell, Plan, Stage
 from .planfile import PlanFile
@@ -76,7 +77,7 @@ class _Judge:
             reasons = self.why.never_run(stage)
         else:
             reasons = [*self._called(stage, entry), *self._dependencies(stage, entry)]
-            reasons += self._outputs(stage, entry)
+            reasons += self._outputs(stage, entry, explained=bool(reasons))
             reasons += [
                 f"{mark} is no longer in the store"
                 for mark in stage.marks
@@ -86,7 +87,7 @@ class _Judge:
         state: State = "stale" if reasons else "waiting" if upstream else "fresh"
         if state == "waiting":
             reasons = [f"waits for {', '.join(upstream)}"]
-        cells = stage.group.cells if stage.group else ()
+        cells = [cell for group in stage.groups for cell in group.cells]
         self.states[stage.name] = StageState(
             stage=stage,
             state=state,
@@ -121,12 +122,15 @@ class _Judge:
                 reasons.append(f"{path} changed")
         return reasons
 
-    def _outputs(self, stage: Stage, entry: Mapping[str, Any]) -> list[str]:
+    def _outputs(self, stage: Stage, entry: Mapping[str, Any], explained: bool) -> list[str]:
+        """`explained`: there are other reasons, so that outputs which the stage never had go without saying."""
         recorded = _recorded(entry, "outs")
         reasons = []
         for out in stage.outs:
             path = str(out.path)
             now = self.hashes.of(path)
+            if explained and path not in recorded:
+                continue
             if now is None:
                 reasons.append(f"{path} is missing")
             elif now != recorded.get(path):
@@ -173,12 +177,10 @@ class _Why:
 
     def _cells(self, stage: Stage) -> list[str]:
         found = self._diff
-        if stage.group is None:
+        if not stage.groups:
             return describe(found)
-        name, inside = stage.group.name, {cell.id for cell in stage.group.cells}
-        assert self.old is not None
-        left = {e["id"] for e in self.old.entries if e["group"] == name}
-        return describe(found, lambda cell: cell.id in inside or cell.id in left)
+        batch = batch_name(stage.groups[0].cells[0].config)
+        return describe(found, lambda cell: batch_name(cell.config) == batch)
 
     @cached_property
     def _diff(self) -> Diff:

@@ -1,4 +1,7 @@
-"""Cells into groups: those whose tensors have the same shapes train together as one batched program."""
+"""Cells into groups: those whose tensors have the same shapes train together as one batched program.
+
+Groups into train stages: those that read batches of the same shape, so that what they share is drawn once.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,19 @@ def group_name(config: CellConfig) -> str:
     if normalised_in_forward(config):
         name += "-in_forward"
     return f"{name}-movement" if train.movement else name
+
+
+def by_batch(found: Iterable[Group]) -> dict[str, tuple[Group, ...]]:
+    """Return the groups of each train stage by what their batches have in common: see `batch_name`."""
+    members: dict[str, list[Group]] = {}
+    for group in found:
+        members.setdefault(batch_name(group.cells[0].config), []).append(group)
+    return {name: tuple(inside) for name, inside in members.items()}
+
+
+def batch_name(config: CellConfig) -> str:
+    """Return the shape of the batches that a cell reads, such as `d64-b256`: input dimensions and samples."""
+    return f"d{config.data.dim}-b{config.train.batch}"
 
 
 def normalised_in_forward(config: CellConfig) -> bool:

@@ -26,7 +26,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Group:
-    """Cells whose tensors have the same shapes; they train together as one batched program."""
+    """Cells whose tensors have the same shapes; they train together as one batched program.
+
+    Groups that read batches of the same shape train beside each other, in one stage.
+    """
 
     name: str
     """Such as `relu-d64-n128-b256-s5000`."""
@@ -60,7 +63,8 @@ class Stage:
     """SHA-256 of the slice of the plan that the stage reads; None for the plan stage itself, which
     follows the spec files."""
     description: str
-    group: Group | None = None
+    groups: tuple[Group, ...] = ()
+    """What a train stage trains."""
     marks: tuple[PurePosixPath, ...] = ()
     """Files in the store, relative to it, without which what the stage made is gone."""
 

@@ -56,13 +56,12 @@ class PlanFile:
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
-        """Every cell, in the sweep's order. Raises DamagedFileError as `group` does."""
-        return self._verified(self.entries)
+        """Every cell, in the sweep's order.
 
-    @property
-    def group_names(self) -> tuple[str, ...]:
-        """Names of the groups, in order."""
-        return tuple(dict.fromkeys(entry["group"] for entry in self.entries))
+        Raises DamagedFileError if this saespec gives them other ids: then it would compute something else than
+        what the plan says.
+        """
+        return self._verified(self.entries)
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
@@ -71,17 +70,6 @@ class PlanFile:
         for entry, cell in zip(self.entries, self.cells, strict=True):
             members.setdefault(entry["group"], []).append(cell)
         return tuple(Group(name, tuple(cells)) for name, cells in members.items())
-
-    def group(self, name: str) -> Group:
-        """Return one group.
-
-        Raises KeyError if the plan has no such group, and DamagedFileError if this saespec gives its cells
-        other ids: then it would compute something else than what the plan says.
-        """
-        entries = tuple(entry for entry in self.entries if entry["group"] == name)
-        if not entries:
-            raise KeyError(name)
-        return Group(name, self._verified(entries))
 
     def unverified_cells(self) -> tuple[Cell, ...]:
         """Every cell as the plan has it, also one that another saespec wrote: to compare, not to compute.

@@ -1,4 +1,4 @@
-"""A plan's stages: plan → (model → extract →) train (one a group) → measure → figures and claims.
+"""A plan's stages: plan → (model → extract →) train (one a batch shape) → measure → figures and claims.
 
 Each is one `saespec stage …`. What models and extractions make lies in the store, shared by specs; their outputs
 in the results folder are notes of what it is.
@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -23,10 +22,11 @@ from saespec.spec.spec import Spec
 from saespec.spec.transformer import Site, TrainedModel, TransformerData
 
 from . import identity, inputs
+from .groups import by_batch
 from .model import Cell, Group, Out, Stage
 
-TABLES = 1
-"""Raised by hand when a measure's numbers or a table's fixed columns change. Retrains nothing."""
+TABLES = 2
+"""Raised by hand when a measure's numbers or a table's columns change, not for a description. Retrains nothing."""
 
 DRAWINGS = 1
 """Raised by hand when the same figure is drawn, or the same claim judged, differently."""
@@ -69,7 +69,7 @@ def stages(
     )
     models = tuple(_model(folder, planned, *item) for item in inputs.trained_models(cells).items())
     extracted = tuple(_extract(folder, planned, one) for one in inputs.extractions(cells))
-    trained = tuple(_train(folder, planned, group) for group in groups)
+    trained = tuple(_train(folder, planned, *item) for item in by_batch(groups).items())
     tables = tuple(Out(folder / "tables" / f"{name}.parquet", cached=False) for name in table_names(spec))
     measure = Stage(
         name="measure",
@@ -120,16 +120,17 @@ def _site_note(folder: PurePosixPath, data: TransformerData, site: Site) -> Pure
     return _note(folder, f"{inputs.extraction_id(data)}-{inputs.site_key(site)}")
 
 
-def _train(folder: PurePosixPath, planned: PurePosixPath, group: Group) -> Stage:
+def _train(folder: PurePosixPath, planned: PurePosixPath, batch: str, groups: tuple[Group, ...]) -> Stage:
+    cells = [cell for group in groups for cell in group.cells]
     return Stage(
-        name=f"train-{group.name}",
+        name=f"train-{batch}",
         kind="train",
-        command=f"saespec stage train {planned} --group {group.name}",
-        deps=tuple(dict.fromkeys(_site_note(folder, d, d.site) for d in inputs.sections(group.cells))),
-        outs=(Out(folder / "cells" / group.name, cached=True),),
-        fingerprint=_fingerprint([cell.id for cell in group.cells]),
-        description="Train the cells of this group together.",
-        group=group,
+        command=f"saespec stage train {planned} --id {batch}",
+        deps=tuple(dict.fromkeys(_site_note(folder, d, d.site) for d in inputs.sections(cells))),
+        outs=tuple(Out(folder / "cells" / group.name, cached=True) for group in groups),
+        fingerprint=_fingerprint([cell.id for cell in cells]),
+        description="Train the cells of these groups beside each other.",
+        groups=groups,
     )
 
 
@@ -169,15 +170,16 @@ def _claims(spec: Spec, folder: PurePosixPath, tables: Sequence[Out]) -> Stage |
 
 
 def _measured(spec: Spec, cells: Sequence[Cell]) -> dict[str, Any]:
-    """What the tables depend on: the cells, their order and their cases' names, the measures, the columns."""
+    """What the tables depend on: the cells, their order and their cases' names, the measures, the fields told.
+
+    What this saespec makes of all that is TABLES, which the plan stage's command has too: were anything of the code
+    in here that is not in that command, an old `plan.json` would stay, and the tables stale, for ever.
+    """
     return {
         "cells": [cell.id for cell in cells],
         "cases": [cell.case for cell in cells],
         "measure": [measure.model_dump(mode="json") for measure in spec.measure],
-        "columns": [
-            [asdict(column) for _, column in stored_fields(scope(spec))],
-            [[t, asdict(c)] for measure in spec.measure for t, cs in measure.columns.items() for c in cs],
-        ],
+        "fields": [column.name for _, column in stored_fields(scope(spec))],
         "tables": TABLES,
     }
 

@@ -21,7 +21,7 @@ from saespec.plan.model import Cell
 
 from . import checkpoint
 from .baselines import BASELINES
-from .batches import Batches
+from .batches import Batches, Sources
 from .cosine import mmcs
 from .memory import stacked
 from .spread import Interrupted
@@ -33,42 +33,43 @@ def fit(
     store: checkpoint.Store,
     devices: Sequence[torch.device],
     report: Callable[[Progress], None] = lambda progress: None,
-    finished: Callable[[Finished], None] = lambda stack: None,
+    finished: Callable[[Finished], None] = lambda took: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Fit cells of one group that the store lacks, one after the other on the first device.
+    """Fit cells that the store lacks, one after the other on the first device.
 
     `train` for baselines, with the same arguments and errors. A fit that is interrupted begins anew. The
     curve of such a cell is one point, after the last of its batches.
     """
+    sources = Sources(devices[0])
     for cell in cells:
         started = time.perf_counter()
-        _fit_one(cell, store, devices[0], report, stop)
-        finished(Finished((cell,), cell.config.train.steps, time.perf_counter() - started))
+        _fit_one(cell, store, sources, report, stop)
+        finished(Finished((cell,), (cell.config.train.steps,), time.perf_counter() - started))
 
 
 def _fit_one(
     cell: Cell,
     store: checkpoint.Store,
-    device: torch.device,
+    sources: Sources,
     report: Callable[[Progress], None],
     stop: Callable[[], bool],
 ) -> None:
     config, baseline = cell.config, BASELINES[cell.config.sae.kind]
-    batches = Batches([config], device)
+    batches = Batches([config], sources)
     generator = Streams(_identity(cell), torch.device("cpu")).host("init")
     # One thread: how libraries share a sum among threads must not show in the numbers.
     with threadpool_limits(1):
         fitted = baseline.fit(config, _vectors(cell, batches, report, stop), generator)
     params = {name: torch.from_numpy(np.ascontiguousarray(value)).float() for name, value in fitted.items()}
-    stack = {name: stacked([value], device) for name, value in params.items()}
+    stack = {name: stacked([value], sources.device) for name, value in params.items()}
     x_1BD, target_1BD = batches.batch(HELD_OUT, config.train.steps)
     codes_1BL = baseline.encode(stack, x_1BD)
     error_1BD = baseline.decode(stack, codes_1BL) - target_1BD
     truth_GD = batches.sources[0].truth_GD
     found = math.nan if truth_GD is None else mmcs(truth_GD, baseline.dictionary(stack)[0])
     point = [config.train.steps, *curve_losses(config, codes_1BL[0], error_1BD[0]).tolist(), found]
-    header = {"cell": cell.id, "config": described(config), "device": device.type}
+    header = {"cell": cell.id, "config": described(config), "device": sources.device.type}
     curve = torch.tensor([point], dtype=torch.float64)
     checkpoint.write(store.cell(cell.id), {**params, "curve": curve}, header)
 

@@ -9,8 +9,7 @@ import math
 import os
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,13 +23,14 @@ from saespec.plan.model import Cell
 from saespec.spec.spec import CellConfig
 
 from . import checkpoint
-from .batches import Batches
+from .batches import Batches, Sources
 from .captured import CapturedStep
 from .cosine import mean_max
 from .loss import l1_scale, reconstruction_scale
 from .movement import Movement
+from .rounds import Piece, Round, rounds
 from .spread import Interrupted, spread
-from .stack import Stack, split
+from .stack import Stack
 
 CURVE = ("step", "loss", "reconstruction_loss", "l1_loss", "l0", "mmcs")
 """Columns of a cell's training curve; with `train.movement` the movement follows them."""
@@ -38,16 +38,20 @@ CURVE = ("step", "loss", "reconstruction_loss", "l1_loss", "l0", "mmcs")
 SNAPSHOT_SECONDS = float(os.environ.get("SAESPEC_SNAPSHOT_SECONDS", "10"))
 """How much work a kill may cost."""
 
+SNAPSHOT_SHARE = 0.05
+"""How much of the time may go into snapshots: large stacks take longer to write, and are written less often."""
+
 REPORT_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a stack reports while it trains."""
+    """What a round reports while it trains."""
 
     cells: int
     step: int
     steps: int
+    """Of the cells that take the most."""
     steps_per_second: float
     """Cell-steps per second, summed over the cells."""
     best_mmcs: float
@@ -56,11 +60,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class Finished:
-    """What training one stack took, without what an earlier run did of it."""
+    """What training one round took, without what an earlier run did of it."""
 
     cells: tuple[Cell, ...]
-    steps: int
-    """Steps of each cell."""
+    steps: tuple[int, ...]
+    """Steps that each cell took."""
     seconds: float
 
 
@@ -69,93 +73,105 @@ def train(
     store: checkpoint.Store,
     devices: Sequence[torch.device],
     report: Callable[[Progress], None] = lambda progress: None,
-    finished: Callable[[Finished], None] = lambda stack: None,
+    finished: Callable[[Finished], None] = lambda took: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Train cells of one group that the store lacks, from their last snapshot on, and put them there.
+    """Train cells that the store lacks, from their last snapshot on, and put them there.
 
-    Their stacks are spread over the devices, which are of one kind. `report` is told about twice a second how
-    far a stack is, `finished` what each stack took; neither is called by two threads at once. Raises
+    Their rounds are spread over the devices, which are of one kind. `report` is told about twice a second how
+    far a round is, `finished` what each took; neither is called by two threads at once. Raises
     Interrupted, after saving, once `stop()` is true; StageError where the store cannot be written or a device
     lacks the memory.
     """
-    snapshots = sorted(store.partials(), key=lambda found: found[1]["step"])
-    resumable = {cell_id: path for path, header in snapshots for cell_id in header["cells"]}
-    from_snapshot: dict[Path | None, list[Cell]] = defaultdict(list)
-    for cell in cells:
-        from_snapshot[resumable.get(cell.id)].append(cell)
-    pieces = [
-        (path, stack_cells)
-        for path, members in from_snapshot.items()
-        for stack_cells in split(tuple(members), devices[0])
-    ]
+    partials = sorted(store.partials(), key=lambda found: found[1]["step"])
+    snapshots = {cell_id: path for path, header in partials for cell_id in header["cells"]}
     telling = threading.Lock()
 
     def said(progress: Progress) -> None:
         with telling:
             report(progress)
 
-    def work(
-        piece: tuple[Path | None, tuple[Cell, ...]], device: torch.device, stop: Callable[[], bool]
-    ) -> None:
-        path, stack_cells = piece
-        try:
-            run = Run(stack_cells, device, resume=path)
-        except DamagedFileError:  # gone since it was listed, or another version's: from the first step
-            run = Run(stack_cells, device)
-        took = train_stack(run, store, said, stop)
+    def work(pieces: Round, device: torch.device, stop: Callable[[], bool]) -> None:
+        sources = Sources(device)
+        took = train_round([_begun(piece, sources) for piece in pieces], store, said, stop)
         with telling:
             finished(took)
 
-    spread(pieces, devices, work, stop)
-    for path in filter(None, from_snapshot):
-        path.unlink(missing_ok=True)  # its cells of this group are finished now
+    spread(rounds(cells, snapshots, devices), devices, work, stop)
+    for path in {snapshots[cell.id] for cell in cells if cell.id in snapshots}:
+        path.unlink(missing_ok=True)  # those of its cells that were asked for are finished now
 
 
-def train_stack(
-    run: Run, store: checkpoint.Store, report: Callable[[Progress], None], stop: Callable[[], bool]
+def _begun(piece: Piece, sources: Sources) -> Run:
+    try:
+        return Run(piece.cells, sources, piece.resume)
+    except DamagedFileError:  # gone since it was listed, or another version's: from the first step
+        return Run(piece.cells, sources)
+
+
+def train_round(
+    runs: Sequence[Run], store: checkpoint.Store, report: Callable[[Progress], None], stop: Callable[[], bool]
 ) -> Finished:
-    """Train one stack to the end and store its cells."""
-    stack, steps = run.stack, run.stack.cells[0].config.train.steps
-    snapshot = store.partial([cell.id for cell in stack.cells])
-    points = curve_points(steps, stack.cells[0].config.train.curve_points)
-    first, step = run.step, CapturedStep(stack) if stack.device.type == "cuda" else stack.step
+    """Train stacks side by side to their ends, and store their cells.
+
+    Step t of all comes before step t + 1 of any: those that are ahead wait.
+    """
+    cells = [cell for run in runs for cell in run.stack.cells]
+    first = [run.step for run in runs]
+    step, steps = min(first), max(run.steps for run in runs)
     started = saved = said = time.perf_counter()
-    while run.step < steps:
-        step(*run.batches.batch(TRAIN, run.step))
-        run.step += 1
-        if run.step in points:
-            run.record()
+    pause = SNAPSHOT_SECONDS
+    while step < steps:
+        for run in runs:
+            if run.step == step < run.steps:
+                run.advance()
+        step += 1
         now, stopping = time.perf_counter(), stop()
-        if now - said > REPORT_SECONDS or run.step == steps:
-            rate = len(stack.cells) * (run.step - first) / (now - started)
-            report(Progress(len(stack.cells), run.step, steps, rate, run.best_mmcs))
+        if now - said > REPORT_SECONDS or step == steps:
+            done = sum(_taken(runs, first))
+            best = max((run.best_mmcs for run in runs), key=lambda found: (not math.isnan(found), found))
+            report(Progress(len(cells), step, steps, done / (now - started), best))
             said = now
-        if stopping or now - saved > SNAPSHOT_SECONDS:
-            run.save(snapshot)
-            saved = now
+        if stopping or now - saved > pause:
+            for run in runs:
+                run.save(store)
+            saved = time.perf_counter()
+            pause = max(SNAPSHOT_SECONDS, (saved - now) / SNAPSHOT_SHARE)
         if stopping:
             raise Interrupted
-    stack.finish()
-    run.store_cells(store)
-    snapshot.unlink(missing_ok=True)
-    return Finished(stack.cells, steps - first, time.perf_counter() - started)
+    for run in runs:
+        run.finish(store)
+    return Finished(tuple(cells), tuple(_taken(runs, first)), time.perf_counter() - started)
+
+
+def _taken(runs: Sequence[Run], first: Sequence[int]) -> Iterator[int]:
+    for run, before in zip(runs, first, strict=True):
+        yield from [run.step - before] * len(run.stack.cells)
 
 
 class Run:
     """A stack, its batches and how far it has come."""
 
-    def __init__(self, cells: tuple[Cell, ...], device: torch.device, resume: Path | None = None) -> None:
-        self.stack = Stack(cells, device)
+    def __init__(self, cells: tuple[Cell, ...], sources: Sources, resume: Path | None = None) -> None:
+        self.stack = Stack(cells, sources.device)
         configs = [cell.config for cell in self.stack.rows]
-        self.batches = Batches(configs, device)
-        self.step = 0
+        self.batches = Batches(configs, sources)
+        self.step, self.steps = 0, configs[0].train.steps
         self.curves: list[Tensor] = []
+        self._points = curve_points(self.steps, configs[0].train.curve_points)
         if resume is None:
             self.stack.initialise()
         self.movement = Movement(self._dictionary()) if configs[0].train.movement else None
         if resume is not None:
             self._load(resume)
+        self._update = CapturedStep(self.stack) if sources.device.type == "cuda" else self.stack.step
+
+    def advance(self) -> None:
+        """One step of every cell, and a row of its curve where that is due."""
+        self._update(*self.batches.batch(TRAIN, self.step))
+        self.step += 1
+        if self.step in self._points:
+            self.record()
 
     def record(self) -> None:
         """Add a row to every cell's curve, from a held-out batch; it stays on the device until it is asked for."""
@@ -186,7 +202,7 @@ class Run:
     def _dictionary(self) -> Tensor:
         return self.stack.architecture.dictionary(self.stack.params)
 
-    def save(self, path: Path) -> None:
+    def save(self, store: checkpoint.Store) -> None:
         """Write a snapshot from which the stack, or any of its cells, continues bit for bit."""
         n = len(self.stack.cells)
         tensors = {
@@ -199,7 +215,11 @@ class Run:
         )
         if self.movement:
             tensors["before"] = self.movement.before_NLD[:n]
-        checkpoint.write(path, tensors, {"cells": [c.id for c in self.stack.cells], "step": self.step})
+        header = {"cells": [cell.id for cell in self.stack.cells], "step": self.step}
+        checkpoint.write(self._snapshot(store), tensors, header)
+
+    def _snapshot(self, store: checkpoint.Store) -> Path:
+        return store.partial([cell.id for cell in self.stack.cells])
 
     def _load(self, path: Path) -> None:
         tensors, header = checkpoint.read(path)
@@ -215,8 +235,9 @@ class Run:
         if self.movement:
             self.movement.before_NLD.copy_(tensors["before"][rows])
 
-    def store_cells(self, store: checkpoint.Store) -> None:
-        """Put every cell into the store."""
+    def finish(self, store: checkpoint.Store) -> None:
+        """Put every cell into the store; a snapshot is then of no use any more."""
+        self.stack.finish()
         curves_NRC = torch.stack(self.curves, dim=1)
         for n, cell in enumerate(self.stack.cells):
             tensors = {name: stacked[n] for name, stacked in self.stack.params.items()}
@@ -226,6 +247,7 @@ class Run:
                 "device": self.stack.device.type,
             }
             checkpoint.write(store.cell(cell.id), {**tensors, "curve": curves_NRC[n]}, header)
+        self._snapshot(store).unlink(missing_ok=True)
 
 
 def curve_losses(config: CellConfig, codes_BL: Tensor, error_BD: Tensor) -> Tensor:

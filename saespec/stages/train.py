@@ -1,4 +1,4 @@
-"""`saespec stage train`: train the cells of a group that the store lacks, then lay all of them out."""
+"""`saespec stage train`: train the cells of a batch shape that the store lacks, then lay all of them out."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from saespec.errors import CallError, StageError
 from saespec.plan import planfile
+from saespec.plan.groups import by_batch
 from saespec.plan.project import store_folder
 
 from . import runs
@@ -22,25 +23,25 @@ if TYPE_CHECKING:
 
 def train(
     plan_path: Path,
-    group_name: str,
+    batch: str,
     start: Callable[[int, int], None] = lambda cells, missing: None,
     report: Callable[[Progress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Make `cells/<group>/` of the plan's results folder, one checkpoint a cell.
+    """Make `cells/<group>/` of the groups that read batches of that shape, one checkpoint a cell.
 
-    `start` is told the number of cells and how many of them the store lacks, `report` how far training is.
+    `batch` is a `saespec.plan.groups.batch_name`. `start` is told the number of cells and how many of them the
+    store lacks, `report` how far training is.
     Raises `saespec.sae.train.Interrupted` once `stop()` is true, with everything saved.
     """
     plan = planfile.read(plan_path)
-    try:
-        group = plan.group(group_name)
-    except KeyError:
-        raise CallError(
-            f"{plan_path} has no group {group_name}: it has {', '.join(plan.group_names)}"
-        ) from None
-    # torch takes seconds to import; a group whose cells are all in the store does not need it for training,
-    # but verifying their checksums does.
+    stages = by_batch(plan.groups)
+    if batch not in stages:
+        raise CallError(f"{plan_path} has no batches {batch}: it has {', '.join(stages)}")
+    groups = stages[batch]
+    cells = [cell for group in groups for cell in group.cells]
+    # torch takes seconds to import; where all cells are in the store training does not need it, but verifying
+    # their checksums does.
     import torch
 
     from saespec.sae.baselines import BASELINES
@@ -51,32 +52,36 @@ def train(
     from .device import devices
 
     store = Store(store_folder(Path.cwd()))
-    missing = [cell for cell in group.cells if not store.finished(cell.id)]
-    start(len(group.cells), len(missing))
+    missing = [cell for cell in cells if not store.finished(cell.id)]
+    start(len(cells), len(missing))
     if missing:
         chosen = devices()
         started = datetime.now(UTC).isoformat(timespec="seconds")
         cuda = chosen[0].type == "cuda"
         name = torch.cuda.get_device_name(chosen[0]) if cuda else platform.processor() or "cpu"
 
-        def finished(stack: Finished) -> None:
+        def finished(took: Finished) -> None:
             constant = {
                 "spec": plan.spec.name,
-                "stage": f"train-{group_name}",
+                "stage": f"train-{batch}",
                 "started": started,
-                "seconds": stack.seconds,
-                "steps": stack.steps,
-                "steps_per_second": stack.steps * len(stack.cells) / stack.seconds,
+                "seconds": took.seconds,
+                "steps_per_second": sum(took.steps) / took.seconds,
                 "device": chosen[0].type,
                 "device_name": name,
                 "torch": torch.__version__,
             }
-            runs.append(plan_path.parent, [{"cell": cell.id, **constant} for cell in stack.cells])
+            each = zip(took.cells, took.steps, strict=True)
+            runs.append(
+                plan_path.parent, [{"cell": cell.id, "steps": steps, **constant} for cell, steps in each]
+            )
 
-        fitted = group.cells[0].config.sae.kind in BASELINES
-        (fit_cells if fitted else train_cells)(missing, store, chosen, report, finished, stop)
-    folder = plan_path.parent / "cells" / group_name
-    lay_out([store.cell(cell.id) for cell in group.cells], folder)
+        for learn, of_baselines in ((train_cells, False), (fit_cells, True)):
+            own = [cell for cell in missing if (cell.config.sae.kind in BASELINES) == of_baselines]
+            if own:
+                learn(own, store, chosen, report, finished, stop)
+    for group in groups:
+        lay_out([store.cell(cell.id) for cell in group.cells], plan_path.parent / "cells" / group.name)
 
 
 def lay_out(files: list[Path], folder: Path) -> None:

@@ -1,0 +1,153 @@
+"""Stacks of any shape beside each other: one batch for all, and no number that depends on it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from cells import cell
+
+from saespec.data.toy import Toy
+from saespec.plan.model import Cell
+from saespec.sae import checkpoint
+from saespec.sae import rounds as rooms
+from saespec.sae import train as trainer
+from saespec.sae.checkpoint import Store
+from saespec.sae.rounds import rounds
+from saespec.sae.spread import Interrupted
+from saespec.sae.train import Finished, Progress, train
+
+CPU = torch.device("cpu")
+
+
+def several() -> list[Cell]:
+    """Cells of five groups on three sources: sizes, steps, kinds, curves and noise differ."""
+    return [
+        cell(latents=8, steps=30, seed=0),
+        cell(latents=8, steps=30, seed=1),
+        cell(latents=24, steps=30, seed=0, movement=True),
+        cell(latents=24, steps=12, seed=0, input_noise=0.1),
+        cell(latents=24, steps=12, seed=1, kind="tied_relu"),
+        cell(latents=40, steps=30, seed=0, active=3.0, curve_points=3),
+    ]
+
+
+def files(cells: Sequence[Cell], folder: Path) -> dict[str, bytes]:
+    return {own.id: Store(folder).cell(own.id).read_bytes() for own in cells}
+
+
+def alone(cells: Sequence[Cell], folder: Path) -> dict[str, bytes]:
+    for own in cells:
+        train([own], Store(folder), [CPU])
+    return files(cells, folder)
+
+
+def stop_after(calls: int) -> Callable[[], bool]:
+    left: Iterator[int] = iter(range(calls))
+    return lambda: next(left, None) is None
+
+
+def test_cells_of_many_groups_have_the_bytes_that_they_have_alone(tmp_path: Path) -> None:
+    cells = several()
+    train(cells, Store(tmp_path / "together"), [CPU])
+    assert files(cells, tmp_path / "together") == alone(cells, tmp_path / "alone")
+
+
+@pytest.mark.parametrize("devices", [1, 2, 3])
+def test_nor_do_devices_matter(devices: int, tmp_path: Path) -> None:
+    cells = several()
+    train(cells, Store(tmp_path / "spread"), [CPU] * devices)
+    assert files(cells, tmp_path / "spread") == alone(cells, tmp_path / "alone")
+
+
+@pytest.mark.parametrize("calls", [1, 11, 12, 13, 29])
+def test_a_round_that_is_interrupted_continues_bit_for_bit(calls: int, tmp_path: Path) -> None:
+    cells, store = several(), Store(tmp_path / "interrupted")
+    with pytest.raises(Interrupted):
+        train(cells, store, [CPU], stop=stop_after(calls))
+    train(cells, store, [CPU])
+    assert store.partials() == []
+    assert files(cells, store.folder) == alone(cells, tmp_path / "alone")
+
+
+def test_stacks_that_are_behind_catch_up(tmp_path: Path) -> None:
+    cells, store = several(), Store(tmp_path / "behind")
+    with pytest.raises(Interrupted):
+        train(cells[:3], store, [CPU], stop=stop_after(20))
+    seen: list[Progress] = []
+    took: list[Finished] = []
+    train(cells, store, [CPU], seen.append, took.append)
+    assert files(cells, store.folder) == alone(cells, tmp_path / "alone")
+    (only,) = took
+    assert dict(zip((c.id for c in only.cells), only.steps, strict=True)) == {
+        c.id: c.config.train.steps - (21 if c in cells[:3] else 0) for c in cells
+    }
+    assert (seen[-1].cells, seen[-1].step, seen[-1].steps) == (6, 30, 30)
+
+
+def test_each_batch_is_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: Counter[tuple[int, str, int]] = Counter()
+    draw = Toy.batch
+
+    def counted(self: Toy, part: str, t: int, size: int) -> torch.Tensor:
+        drawn[id(self), part, t] += 1
+        return draw(self, part, t, size)
+
+    monkeypatch.setattr(Toy, "batch", counted)
+    train(several(), Store(tmp_path), [CPU])
+    assert len({source for source, _, _ in drawn}) == 3
+    assert sum(part == "train" for _, part, _ in drawn) == 3 * 30
+    assert set(drawn.values()) == {1}
+
+
+def test_large_stacks_make_several_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = [cell(latents=8 * (i + 1)) for i in range(6)]
+    (together,) = rounds(cells, {}, [CPU])
+    assert [piece.cells for piece in together] == [(own,) for own in reversed(cells)]
+    # A stack of one cell has an idle copy beside it.
+    monkeypatch.setattr(rooms, "BYTES_CPU", 3 * rooms.cell_bytes(cells[-1].config))
+    apart = rounds(cells, {}, [CPU])
+    assert len(apart) > 1
+    assert sorted(c.id for pieces in apart for p in pieces for c in p.cells) == sorted(c.id for c in cells)
+    monkeypatch.setattr(rooms, "BYTES_CPU", 1)
+    assert [len(pieces) for pieces in rounds(cells, {}, [CPU])] == [1] * 6
+
+
+def test_work_is_dealt_evenly_to_devices() -> None:
+    cells = [cell(latents=latents) for latents in (64, 32, 16, 8, 4, 4)]
+    dealt = rounds(cells, {}, [CPU, CPU])
+    assert [[c.config.sae.latents for p in pieces for c in p.cells] for pieces in dealt] == [
+        [64],
+        [32, 16, 8, 4, 4],
+    ]
+    assert rounds(cells[:1], {}, [CPU, CPU]) == rounds(cells[:1], {}, [CPU])
+
+
+def test_snapshots_take_a_small_share_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where writing takes long it is done less often; the clock here moves when a step or a snapshot is taken."""
+    now = 0.0
+    saved: list[float] = []
+
+    def passes(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    class Timed(trainer.Run):
+        def advance(self) -> None:
+            passes(1.0)
+            super().advance()
+
+        def save(self, store: checkpoint.Store) -> None:
+            saved.append(now)
+            passes(2.0)
+            super().save(store)
+
+    monkeypatch.setattr(trainer, "Run", Timed)
+    monkeypatch.setattr(trainer, "SNAPSHOT_SECONDS", 10.0)
+    monkeypatch.setattr(trainer.time, "perf_counter", lambda: now)
+    own = cell(steps=130)
+    train([own], Store(tmp_path), [CPU])
+    assert saved == [11.0, 54.0, 97.0]  # 10 s after the start, then 40 s after each, for 2 s are 5 % of 40
