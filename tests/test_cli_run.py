@@ -275,6 +275,26 @@ def test_a_stage_that_fails_says_so_once_and_the_same_command_continues(cli: Cli
     assert cli("run").code == 0
 
 
+def test_a_stage_that_refuses_the_spec_promises_nothing(cli: Cli, project: Path) -> None:
+    """What the spec asks for does not exist: exit code 2, as for a spec that `validate` finds wrong."""
+    (project / "text.jsonl").write_text('{"text": "some text"}\n' * 200)
+    edit(
+        project,
+        "data: {kind: toy, dim: 8, features: 12, active: 2}",
+        "data: {kind: transformer, model: {kind: pretrained, name: ./nowhere}, site: {layer: 0, place: mlp_out},"
+        " corpus: {kind: files, paths: [text.jsonl], held_out: 0.3}, dim: 8, tokens: 100, held_out_tokens: 50,"
+        " context: 16, dtype: float32}",
+    )
+    spec = project / "specs/tiny.yaml"
+    spec.write_text(spec.read_text().partition("figures:")[0].replace("[recovery, losses]", "[losses]"))
+    said = cli("run")
+    assert said.code == 2
+    (line,) = [line for line in said.err.splitlines() if line.startswith("error: ")]
+    assert "./nowhere: there is no such folder" in line
+    assert line.startswith("error: stage extract-")
+    assert "the same command continues" not in said.err
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_folder(cli: Cli, ran: Path) -> None:
     edit(ran, "title: MMCS against", "title: MMCS over")
