@@ -43,7 +43,7 @@ class Gradients:
     ) -> None:
         """Write into `grads` the gradient of each cell's loss at a dictionary of unit length."""
         self.encode(params, x_NBD)
-        self.differentiate(params, grads, x_NBD, target_NBD, slice(None))
+        self.differentiate(params, grads, x_NBD, target_NBD)
 
     def encode(self, params: dict[str, Tensor], x_NBD: Tensor) -> None:
         """Compute every cell's codes."""
@@ -62,19 +62,23 @@ class Gradients:
         grads: dict[str, Tensor],
         x_NBD: Tensor,
         target_NBD: Tensor,
-        rows: slice,
+        rows: slice | None = None,
     ) -> None:
-        """Write the gradients of some neighbouring cells, given all cells' codes of the input `x_NBD`."""
-        codes_b, codes_grad_b, x_b = self.codes_NBL[rows], self.codes_grad_NBL_b[rows], self._input_b[rows]
+        """Write the gradients of some neighbouring cells, or of all, given all cells' codes of the input `x_NBD`."""
+
+        def own(tensor: Tensor) -> Tensor:
+            return tensor if rows is None else tensor[rows]
+
+        codes_b, codes_grad_b, x_b = own(self.codes_NBL), own(self.codes_grad_NBL_b), own(self._input_b)
         error_NBD, error_b, weight_grad_b = (
-            t[rows] for t in (self.error_NBD, self.error_NBD_b, self.weight_grad_NLD_b)
+            own(t) for t in (self.error_NBD, self.error_NBD_b, self.weight_grad_NLD_b)
         )
-        decoder_b = self.decoder_NLD_b[rows].copy_(params["decoder"][rows])
+        decoder_b = own(self.decoder_NLD_b).copy_(own(params["decoder"]))
         torch.bmm(codes_b, decoder_b, out=error_b)
-        error_NBD.copy_(error_b).sub_(target_NBD[rows]).mul_(self.error_gradient_N11[rows])
+        error_NBD.copy_(error_b).sub_(own(target_NBD)).mul_(own(self.error_gradient_N11))
         error_b.copy_(error_NBD)
-        torch.baddbmm(self.code_gradient_N11_b[rows], error_b, decoder_b.transpose(1, 2), out=codes_grad_b)
+        torch.baddbmm(own(self.code_gradient_N11_b), error_b, decoder_b.transpose(1, 2), out=codes_grad_b)
         torch.ops.aten.threshold_backward.grad_input(codes_grad_b, codes_b, 0, grad_input=codes_grad_b)
-        grads["decoder"][rows].copy_(torch.bmm(codes_b.transpose(1, 2), error_b, out=weight_grad_b))
-        grads["encoder"][rows].copy_(torch.bmm(codes_grad_b.transpose(1, 2), x_b, out=weight_grad_b))
-        grads["bias"][rows].copy_(codes_grad_b.sum(dim=1))
+        own(grads["decoder"]).copy_(torch.bmm(codes_b.transpose(1, 2), error_b, out=weight_grad_b))
+        own(grads["encoder"]).copy_(torch.bmm(codes_grad_b.transpose(1, 2), x_b, out=weight_grad_b))
+        own(grads["bias"]).copy_(codes_grad_b.sum(dim=1))

@@ -47,7 +47,7 @@ class Stack:
         self.gradients = self.architecture.gradients(configs, device)
         self.state["choice"] = self.gradients.choice
         self._norm = norm(configs, self.architecture, self.params)
-        self.updates = torch.zeros((), device=device)
+        self.updates, self._one = torch.zeros((), device=device), torch.ones((), device=device)
         # Rows are sorted by optimiser, so that each distinct one updates one slice.
         self._optimizers: list[tuple[Adam, list[list[Tensor]]]] = []
         for optimizer, group in groupby(range(len(configs)), key=lambda n: configs[n].train.optimizer):
@@ -68,7 +68,7 @@ class Stack:
         """One optimiser step of every cell on its batch."""
         self.gradients(self.forward_params(), self.grads, x_NBD, target_NBD)
         self._norm.back(self.grads)
-        self.updates += 1
+        self.updates += self._one  # a Python number would be made a tensor in every step
         for adam, (theta, grads, mean, square) in self._optimizers:
             torch._fused_adam_(
                 theta, grads, mean, square, [], [self.updates] * len(theta),
