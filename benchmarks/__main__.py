@@ -18,6 +18,7 @@ from . import (
     report,
     scaling,
     storage,
+    sweep,
     tables,
     throughput,
 )
@@ -126,6 +127,20 @@ def data(
     """Time toy batches alone."""
     workloads = _known("workload", workload, list(WORKLOADS))
     _finish("data", generation.measure(workloads, rounds, batches, threads, device), out, device)
+
+
+@app.command("sweep")
+def sweep_(
+    rounds: Rounds = 5,
+    steps: Annotated[int, typer.Option(help="Timed steps of every SAE.", min=1)] = 100,
+    threads: Threads = 2,
+    device: Device = "cpu",
+    workload: Workloads = None,
+    out: Out = None,
+) -> None:
+    """Train dictionaries of five sizes one after the other, and side by side."""
+    workloads = _known("workload", workload, list(WORKLOADS))
+    _finish("sweep", sweep.measure(workloads, rounds, steps, threads, device), out, device)
 
 
 @app.command("extraction")

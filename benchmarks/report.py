@@ -21,7 +21,7 @@ from saespec.results.views import spec_connection
 from saespec.spec.columns import Column
 from saespec.spec.report import Figure
 
-from . import extraction, generation, latency, machine, record, scaling, storage, throughput
+from . import extraction, generation, latency, machine, record, scaling, storage, sweep, throughput
 
 if TYPE_CHECKING:
     import duckdb
@@ -32,6 +32,7 @@ BENCHMARKS: Mapping[str, Sequence[Column]] = {
     "scaling": scaling.COLUMNS,
     "latency": latency.COLUMNS,
     "data": generation.COLUMNS,
+    "sweep": sweep.COLUMNS,
     "extraction": extraction.COLUMNS,
     "store": storage.COLUMNS,
 }

@@ -6,6 +6,7 @@ import math
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,17 @@ def test_data_times_both_sizes_and_draws(tmp_path: Path) -> None:
         (workload, draw) for workload in ("d256-n512", "d64-n128") for draw in ("batch", "sample")
     }
     assert all(row["microseconds"] > 0 for row in rows)
+
+
+def test_a_sweep_is_timed_both_ways(tmp_path: Path) -> None:
+    out = tmp_path / "sweep.parquet"
+    arguments = ("--workload", "d64-n128", "--rounds", "2", "--steps", "3", "--threads", "1")
+    benchmark("sweep", *arguments, "--out", str(out))
+    rows = parquet.read(out).to_pylist()
+    assert Counter(row["training"] for row in rows) == {"one size after the other": 2, "side by side": 2}
+    for row in rows:
+        assert (row["sizes"], row["cells"], row["steps"]) == (5, 40, 3)
+        assert row["steps_per_second"] == pytest.approx(120 / row["seconds"])
 
 
 def row(name: str, **values: Any) -> dict[str, Any]:
