@@ -22,10 +22,12 @@ def lines(capsys: pytest.CaptureFixture[str], verbosity: str, monkeypatch: pytes
     monkeypatch.setenv("SAESPEC_VERBOSITY", verbosity)
     clock = Clock()
     with Display("train-d8-b32", clock) as display:
-        display.start(3, 2)
+        display.start(3, 2, 2000)
         for second in range(1, 21):
             clock.now = second
-            display.update(Progress(2, second * 50, 1000, 100.0, math.nan if second < 6 else second / 20))
+            display.update(
+                Progress(2, second * 50, 1000, 100, 100.0, math.nan if second < 6 else second / 20)
+            )
     out, err = capsys.readouterr()
     assert out == ""
     return err.splitlines()
@@ -49,20 +51,31 @@ def test_quiet_means_no_lines(capsys: pytest.CaptureFixture[str], monkeypatch: p
 def test_the_time_left_counts_the_stacks_to_come(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
     with Display("train-d8-b32", clock) as display:
-        display.start(4, 4)
+        display.start(4, 4, 4000)
         clock.now = 6.0
-        display.update(Progress(2, 500, 1000, 100.0, 0.5))
+        display.update(Progress(2, 500, 1000, 1000, 100.0, 0.5))
         clock.now = 12.0
-        display.update(Progress(2, 1000, 1000, 100.0, 0.5))
-        display.update(Progress(2, 500, 1000, 100.0, 0.4))
+        display.update(Progress(2, 1000, 1000, 1000, 100.0, 0.5))
+        display.update(Progress(2, 500, 1000, 1000, 100.0, 0.4))
     said = capsys.readouterr().err.splitlines()
     assert [line.rpartition("  ")[2] for line in said] == ["30 s left", "10 s left", "12 s"]
     assert "best MMCS 0.50" in said[1]
+    assert "step 500/1,000 of 2 cells" in said[1]
+
+
+def test_the_time_left_counts_each_cells_own_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    """32 cells of 1,000 steps that are done, and one of 40,000 that is half-way."""
+    clock = Clock()
+    with Display("train-d8-b32", clock) as display:
+        display.start(33, 33, 72_000)
+        clock.now = 6.0
+        display.update(Progress(33, 20_000, 40_000, 52_000, 10_000.0, 0.5))
+    assert "2.0 s left" in capsys.readouterr().err
 
 
 def test_a_stage_that_was_done_before(capsys: pytest.CaptureFixture[str]) -> None:
     with Display("train-d8-b32") as display:
-        display.start(4, 0)
+        display.start(4, 0, 0)
     assert capsys.readouterr().err == "  train-d8-b32  4 cells  all done before\n"
 
 

@@ -224,6 +224,20 @@ def test_new_steps_make_new_groups_and_say_so(project: Path) -> None:
     assert states[TRAIN].new_cells == 4
 
 
+def test_a_stage_that_was_planned_and_did_not_run_says_so(project: Path) -> None:
+    edit(
+        project / "specs/tiny.yaml",
+        "sae.latents: [8, 16]\n",
+        "sae.latents: [8, 16]\n    train.batch: [4, 2]\n",
+    )
+    plan = planned(project / "specs/tiny.yaml", project)
+    (project / plan.folder / "plan.json").write_bytes(planfile.dump(plan))  # and killed before it trained
+    edit(project / "specs/tiny.yaml", "sae.latents: [8, 16]", "sae.latents: [8, 16, 32]")
+    states = _states(planned(project / "specs/tiny.yaml", project), project)
+    assert states[OTHER].reasons == ("has not run yet",)
+    assert states[TRAIN].new_cells == 2
+
+
 def test_finished_cells_are_counted(project: Path) -> None:
     edit(project / "specs/tiny.yaml", "[0.1, 1.0]", "[0.1, 0.5, 1.0]")
     state = _states(planned(project / "specs/tiny.yaml", project), project)[TRAIN]

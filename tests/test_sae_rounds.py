@@ -86,6 +86,7 @@ def test_stacks_that_are_behind_catch_up(tmp_path: Path) -> None:
         c.id: c.config.train.steps - (21 if c in cells[:3] else 0) for c in cells
     }
     assert (seen[-1].cells, seen[-1].step, seen[-1].steps) == (6, 30, 30)
+    assert sum(told.advanced for told in seen) == sum(own.config.train.steps for own in cells)
 
 
 def test_each_batch_is_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from saespec.sae.captured import CapturedStep
 from saespec.sae.checkpoint import Store
 from saespec.sae.spread import Interrupted
 from saespec.sae.stack import Stack, split, width
-from saespec.sae.train import curve_points, train
+from saespec.sae.train import Finished, curve_points, train
 
 CPU = torch.device("cpu")
 
@@ -99,6 +99,10 @@ def test_a_snapshot_serves_any_of_its_cells(tmp_path: Path) -> None:
     train(cells[2:], Store(tmp_path / "other"), [CPU], report=lambda p: steps.append(p.step))
     again = {c.id: Store(tmp_path / "other").cell(c.id).read_bytes() for c in cells[2:]}
     assert again.items() <= undisturbed.items()
+    took: list[Finished] = []
+    train(cells[:2], Store(tmp_path / "other"), [CPU], finished=took.append)
+    assert took[0].steps == (14, 14), "those that were not asked for continue too"
+    assert Store(tmp_path / "other").partials() == []
 
 
 def test_a_damaged_snapshot_only_costs_time(tmp_path: Path) -> None:

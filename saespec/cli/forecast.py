@@ -51,7 +51,7 @@ class Forecast:
         if not left:
             return f"{what}; everything is up to date"
         if not total.cells:
-            names = ", ".join(left) if len(left) <= 3 else output.count(len(left), "stage")
+            names = ", ".join(left) if len(left) <= 3 else f"at most {len(left)} stages"
             return f"{what}; nothing to train; to run: {names}"
         return f"{what}; {total.cells} to train, about {output.duration(total.seconds)}"
 

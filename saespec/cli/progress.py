@@ -28,7 +28,7 @@ class Display:
         self._quiet = os.environ.get(VERBOSITY_VARIABLE, "1") == "0"
         self._begun = self._said = clock()
         self._cells = self._missing = 0
-        self._finished = 0
+        self._steps = self._done_steps = 0
         self._best = math.nan
         self._bar: Any = None
         self._live: Any = None
@@ -44,9 +44,9 @@ class Display:
         if kind is None:
             self._line(self._done())
 
-    def start(self, cells: int, missing: int) -> None:
-        """A stage of so many cells begins; `missing` of them are not in the store yet."""
-        self._cells, self._missing = cells, missing
+    def start(self, cells: int, missing: int, steps: int) -> None:
+        """A stage of so many cells begins; `missing` of them, of so many steps in all, are not in the store yet."""
+        self._cells, self._missing, self._steps = cells, missing, steps
         self._begun = self._clock()
         if self._quiet or not missing or not sys.stderr.isatty():
             return
@@ -70,9 +70,8 @@ class Display:
         """Training of one round of the stage came this far."""
         if not math.isnan(progress.best_mmcs):
             self._best = progress.best_mmcs if math.isnan(self._best) else max(self._best, progress.best_mmcs)
-        share = (self._finished + progress.cells * progress.step / progress.steps) / max(1, self._missing)
-        if progress.step == progress.steps:
-            self._finished += progress.cells
+        self._done_steps += progress.advanced
+        share = self._done_steps / max(1, self._steps)
         told = self._told(progress)
         if self._bar is not None:
             self._bar.update(self._task, completed=share, told=told)
@@ -86,17 +85,15 @@ class Display:
         return f"{self._stage}  {cells}" + (f" ({done} done before)" if done else "")
 
     def _told(self, progress: Progress) -> str:
+        some = f" of {output.count(progress.cells, 'cell')}" if progress.cells < self._missing else ""
         parts = [
-            f"step {progress.step:,}/{progress.steps:,}",
+            f"step {progress.step:,}/{progress.steps:,}{some}",
             f"{progress.steps_per_second:,.0f} cell-steps/s",
             *self._best_so_far(),
         ]
-        left = self._missing - self._finished
-        if progress.step < progress.steps:
-            left -= progress.cells
-        steps = left * progress.steps + progress.cells * (progress.steps - progress.step)
-        if steps and progress.steps_per_second:
-            parts.append(f"{output.duration(steps / progress.steps_per_second)} left")
+        left = self._steps - self._done_steps
+        if left and progress.steps_per_second:
+            parts.append(f"{output.duration(left / progress.steps_per_second)} left")
         return "  ".join(parts)
 
     def _best_so_far(self) -> list[str]:

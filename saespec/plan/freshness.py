@@ -154,8 +154,14 @@ class _Why:
         return cell.id not in self.known
 
     def never_run(self, stage: Stage) -> list[str]:
-        told = self._cells(stage) if self.old and stage.kind == "train" else []
+        told = self._cells(stage) if self.old and stage.kind == "train" and self._is_new_stage(stage) else []
         return told or ["has not run yet"]
+
+    def _is_new_stage(self, stage: Stage) -> bool:
+        """Whether the last plan had no such train stage; it had one that did not run otherwise."""
+        before = [*self._diff.kept, *self._diff.removed, *(change.before for change in self._diff.changed)]
+        batch = batch_name(stage.groups[0].cells[0].config)
+        return all(batch_name(cell.config) != batch for cell in before)
 
     def changed(self, stage: Stage, before: str | None) -> list[str]:
         old = self.old

@@ -84,7 +84,7 @@ def _vectors(
     cell: Cell, batches: Batches, report: Callable[[Progress], None], stop: Callable[[], bool]
 ) -> Iterator[NDArray[np.float64]]:
     """The training inputs of each step, [B, D], float64."""
-    steps = cell.config.train.steps
+    steps, told = cell.config.train.steps, 0
     started = said = time.perf_counter()
     for t in range(steps):
         if stop():
@@ -93,5 +93,5 @@ def _vectors(
         yield x_1BD[0].double().cpu().numpy()
         now = time.perf_counter()
         if now - said > REPORT_SECONDS or t + 1 == steps:
-            report(Progress(1, t + 1, steps, (t + 1) / (now - started), float("nan")))
-            said = now
+            report(Progress(1, t + 1, steps, t + 1 - told, (t + 1) / (now - started), float("nan")))
+            said, told = now, t + 1

@@ -52,6 +52,8 @@ class Progress:
     step: int
     steps: int
     """Of the cells that take the most."""
+    advanced: int
+    """Cell-steps since the last report; the first one also counts those of an earlier run."""
     steps_per_second: float
     """Cell-steps per second, summed over the cells."""
     best_mmcs: float
@@ -98,8 +100,9 @@ def train(
             finished(took)
 
     spread(rounds(cells, snapshots, devices), devices, work, stop)
-    for path in {snapshots[cell.id] for cell in cells if cell.id in snapshots}:
-        path.unlink(missing_ok=True)  # those of its cells that were asked for are finished now
+    for path, header in partials:
+        if all(snapshots[cell] != path or store.cell(cell).exists() for cell in header["cells"]):
+            path.unlink(missing_ok=True)  # of no use any more: its cells are finished, or further in another
 
 
 def _begun(piece: Piece, sources: Sources) -> Run:
@@ -121,16 +124,24 @@ def train_round(
     step, steps = min(first), max(run.steps for run in runs)
     started = saved = said = time.perf_counter()
     pause = SNAPSHOT_SECONDS
+    told = 0
+
+    def tell(now: float) -> None:
+        nonlocal told
+        done, taken = sum(run.step * len(run.stack.cells) for run in runs), sum(_taken(runs, first))
+        best = max((run.best_mmcs for run in runs), key=lambda found: (not math.isnan(found), found))
+        rate = taken / (now - started) if taken else 0.0
+        report(Progress(len(cells), step, steps, done - told, rate, best))
+        told = done
+
     while step < steps:
         for run in runs:
             if run.step == step < run.steps:
                 run.advance()
         step += 1
         now, stopping = time.perf_counter(), stop()
-        if now - said > REPORT_SECONDS or step == steps:
-            done = sum(_taken(runs, first))
-            best = max((run.best_mmcs for run in runs), key=lambda found: (not math.isnan(found), found))
-            report(Progress(len(cells), step, steps, done / (now - started), best))
+        if now - said > REPORT_SECONDS and step < steps:
+            tell(now)
             said = now
         if stopping or now - saved > pause:
             for run in runs:
@@ -139,6 +150,7 @@ def train_round(
             pause = max(SNAPSHOT_SECONDS, (saved - now) / SNAPSHOT_SHARE)
         if stopping:
             raise Interrupted
+    tell(time.perf_counter())
     for run in runs:
         run.finish(store)
     return Finished(tuple(cells), tuple(_taken(runs, first)), time.perf_counter() - started)

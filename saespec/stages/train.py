@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 def train(
     plan_path: Path,
     batch: str,
-    start: Callable[[int, int], None] = lambda cells, missing: None,
+    start: Callable[[int, int, int], None] = lambda cells, missing, steps: None,
     report: Callable[[Progress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Make `cells/<group>/` of the groups that read batches of that shape, one checkpoint a cell.
 
-    `batch` is a `saespec.plan.groups.batch_name`. `start` is told the number of cells and how many of them the
-    store lacks, `report` how far training is.
+    `batch` is a `saespec.plan.groups.batch_name`. `start` is told the number of cells, how many of them the
+    store lacks, and the steps of those in all; `report` how far training is.
     Raises `saespec.sae.train.Interrupted` once `stop()` is true, with everything saved.
     """
     plan = planfile.read(plan_path)
@@ -53,7 +53,7 @@ def train(
 
     store = Store(store_folder(Path.cwd()))
     missing = [cell for cell in cells if not store.finished(cell.id)]
-    start(len(cells), len(missing))
+    start(len(cells), len(missing), sum(cell.config.train.steps for cell in missing))
     if missing:
         chosen = devices()
         started = datetime.now(UTC).isoformat(timespec="seconds")
