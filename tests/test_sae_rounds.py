@@ -63,6 +63,19 @@ def test_nor_do_devices_matter(devices: int, tmp_path: Path) -> None:
     assert files(cells, tmp_path / "spread") == alone(cells, tmp_path / "alone")
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cells_of_many_groups_have_the_bytes_that_they_have_alone_on_cuda(tmp_path: Path) -> None:
+    cells, cuda = several(), torch.device("cuda", 0)
+    torch.use_deterministic_algorithms(True)
+    try:
+        train(cells, Store(tmp_path / "together"), [cuda])
+        for own in cells:
+            train([own], Store(tmp_path / "alone"), [cuda])
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert files(cells, tmp_path / "together") == files(cells, tmp_path / "alone")
+
+
 @pytest.mark.parametrize("calls", [1, 11, 12, 13, 29])
 def test_a_round_that_is_interrupted_continues_bit_for_bit(calls: int, tmp_path: Path) -> None:
     cells, store = several(), Store(tmp_path / "interrupted")
