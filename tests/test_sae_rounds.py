@@ -13,7 +13,7 @@ from cells import cell
 from saespec.data.toy import Toy
 from saespec.plan.model import Cell
 from saespec.sae import checkpoint
-from saespec.sae import rounds as rooms
+from saespec.sae import rounds as choice
 from saespec.sae import train as trainer
 from saespec.sae.checkpoint import Store
 from saespec.sae.rounds import rounds
@@ -56,9 +56,13 @@ def test_cells_of_many_groups_have_the_bytes_that_they_have_alone(tmp_path: Path
     assert files(cells, tmp_path / "together") == alone(cells, tmp_path / "alone")
 
 
-@pytest.mark.parametrize("devices", [1, 2, 3])
-def test_nor_do_devices_matter(devices: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("devices", "memory"), [(1, 1), (2, 2**29), (3, 2**29)])
+def test_nor_do_devices_and_rounds_matter(
+    devices: int, memory: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choice, "BYTES_CPU", memory)
     cells = several()
+    assert len(rounds(cells, {}, [CPU] * devices)) == (5 if memory == 1 else devices)
     train(cells, Store(tmp_path / "spread"), [CPU] * devices)
     assert files(cells, tmp_path / "spread") == alone(cells, tmp_path / "alone")
 
@@ -122,11 +126,11 @@ def test_large_stacks_make_several_rounds(monkeypatch: pytest.MonkeyPatch) -> No
     (together,) = rounds(cells, {}, [CPU])
     assert [piece.cells for piece in together] == [(own,) for own in reversed(cells)]
     # A stack of one cell has an idle copy beside it.
-    monkeypatch.setattr(rooms, "BYTES_CPU", 3 * rooms.cell_bytes(cells[-1].config))
+    monkeypatch.setattr(choice, "BYTES_CPU", 3 * choice.cell_bytes(cells[-1].config))
     apart = rounds(cells, {}, [CPU])
     assert len(apart) > 1
     assert sorted(c.id for pieces in apart for p in pieces for c in p.cells) == sorted(c.id for c in cells)
-    monkeypatch.setattr(rooms, "BYTES_CPU", 1)
+    monkeypatch.setattr(choice, "BYTES_CPU", 1)
     assert [len(pieces) for pieces in rounds(cells, {}, [CPU])] == [1] * 6
 
 
