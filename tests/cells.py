@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from saespec.plan.identity import cell_id
 from saespec.plan.model import Cell
 from saespec.spec.spec import CellConfig
+
+
+def stop_after(calls: int) -> Callable[[], bool]:
+    """What training asks whether to stop: no so many times, then yes."""
+    left = iter(range(calls))
+    return lambda: next(left, None) is None
 
 
 def cell(

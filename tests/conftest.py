@@ -12,6 +12,5 @@ wait_briefly()  # as `saespec stage` does: tests often share the machine
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 from cli_sample import cli, project  # noqa: E402
-from extract_sample import gpt2, small_shards  # noqa: E402
 
-__all__ = ["cli", "gpt2", "project", "small_shards"]
+__all__ = ["cli", "project"]

@@ -26,12 +26,10 @@ MLP = Site(layer=1, place="mlp_hidden")
 POST = Site(layer=0, place="resid_post")
 
 
-@pytest.fixture(scope="module")
-def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project: text, and a GPT-2 of two layers with random weights and its tokenizer."""
+def gpt2_project(root: Path) -> Path:
+    """Make a project of a folder: text, and a GPT-2 of two layers with random weights and its tokenizer."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    root = tmp_path_factory.mktemp("project")
     draw = random.Random(0)
     texts = [" ".join(draw.choices(WORDS, k=draw.randint(1, 40))) + "\n" for _ in range(300)]
     write_texts(root, texts)
@@ -50,7 +48,6 @@ def write_texts(root: Path, texts: list[str]) -> None:
     (root / "text.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
 
 
-@pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many shards with little data: 150 vectors of the hidden layer, and batches of 64 tokens."""
     monkeypatch.setattr(store, "SHARD_BYTES", HIDDEN * 4 * 150)

@@ -6,14 +6,33 @@ from pathlib import Path
 
 import pytest
 import torch
-from extract_sample import CPU, HIDDEN, MLP, POST, data, hidden_states, run, vectors
+from extract_sample import (
+    CPU,
+    HIDDEN,
+    MLP,
+    POST,
+    data,
+    gpt2_project,
+    hidden_states,
+    run,
+    small_shards,
+    vectors,
+)
 
 from saespec.data.activations import Activations
 from saespec.data.source import HELD_OUT, TRAIN, source
 from saespec.data.streams import Streams
 from saespec.errors import CallError, DamagedFileError
 
-pytestmark = pytest.mark.usefixtures("small_shards")
+
+@pytest.fixture(scope="module")
+def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return gpt2_project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_shards(monkeypatch)
 
 
 def test_batches_are_the_stores_vectors(gpt2: Path, tmp_path: Path) -> None:

@@ -21,8 +21,10 @@ from extract_sample import (
     WORDS,
     contents,
     data,
+    gpt2_project,
     hidden_states,
     run,
+    small_shards,
     vectors,
     write_texts,
 )
@@ -36,7 +38,15 @@ from saespec.errors import CallError, DamagedFileError, SaespecError, StageError
 from saespec.plan.inputs import extraction_folder, site_key
 from saespec.spec.transformer import Site, TransformerData
 
-pytestmark = pytest.mark.usefixtures("small_shards")
+
+@pytest.fixture(scope="module")
+def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return gpt2_project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_shards(monkeypatch)
 
 
 @pytest.mark.parametrize("bos", ["none", "add", "skip"])

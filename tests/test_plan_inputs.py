@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cells import cell
 
 from saespec.errors import SpecError
+from saespec.plan import identity
 from saespec.plan.build import plan as build
 from saespec.plan.cost import input_costs
 from saespec.plan.freshness import freshness
+from saespec.plan.identity import cell_id
 from saespec.plan.inputs import disk_bytes, extraction_id, extractions, model_id, trained_models
 from saespec.plan.model import Plan
 from saespec.plan.stages import stages
@@ -64,6 +67,16 @@ def test_sites_share_one_model_and_one_extraction(tmp_path: Path) -> None:
     (one,) = extractions(plan.cells)
     assert [site.layer for site in one.sites] == [0, 1]
     assert disk_bytes(plan.cells) == 2 * 2200 * 64 * 2
+
+
+def test_another_inputs_version_changes_cells_on_activations_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (section, *_), own, toy = sections(planned(tmp_path)), planned(tmp_path).cells[0].config, cell().config
+    before = cell_id(toy), cell_id(own), extraction_id(section)
+    monkeypatch.setattr(identity, "INPUTS", identity.INPUTS + 1)
+    after = cell_id(toy), cell_id(own), extraction_id(section)
+    assert [old == new for old, new in zip(before, after, strict=True)] == [True, False, False]
 
 
 @pytest.mark.parametrize(

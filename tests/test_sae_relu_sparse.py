@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cells import cell
+from cells import cell, stop_after
 
 from saespec.plan.model import Cell
 from saespec.sae import relu_sparse
@@ -97,9 +97,8 @@ def test_a_cell_alone_or_among_others_has_the_same_bytes(
 def test_an_interrupted_run_continues_bit_for_bit(calls: int, tmp_path: Path) -> None:
     cells = mixed()
     undisturbed = trained(cells, tmp_path / "undisturbed")
-    left = iter(range(calls))
     with pytest.raises(Interrupted):
-        train(cells, Store(tmp_path / "again"), [CPU], stop=lambda: next(left, None) is None)
+        train(cells, Store(tmp_path / "again"), [CPU], stop=stop_after(calls))
     assert trained(cells, tmp_path / "again") == undisturbed
 
 

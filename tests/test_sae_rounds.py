@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
-from cells import cell
+from cells import cell, stop_after
 
 from saespec.data.toy import Toy
 from saespec.plan.model import Cell
@@ -43,11 +43,6 @@ def alone(cells: Sequence[Cell], folder: Path) -> dict[str, bytes]:
     for own in cells:
         train([own], Store(folder), [CPU])
     return files(cells, folder)
-
-
-def stop_after(calls: int) -> Callable[[], bool]:
-    left: Iterator[int] = iter(range(calls))
-    return lambda: next(left, None) is None
 
 
 def test_cells_of_many_groups_have_the_bytes_that_they_have_alone(tmp_path: Path) -> None:

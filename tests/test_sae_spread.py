@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cells import cell
+from cells import cell, stop_after
 
 from saespec.errors import StageError
 from saespec.plan.model import Cell
@@ -50,9 +50,8 @@ def test_every_stack_is_trained_once_and_reported(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("narrow")
 def test_an_interrupt_on_two_devices_continues_bit_for_bit(tmp_path: Path) -> None:
     cells = [cell(l1=0.05 * (i + 1), steps=60) for i in range(4)]
-    asked = iter(range(30))
     with pytest.raises(Interrupted):
-        train(cells, Store(tmp_path / "two"), [CPU, CPU], stop=lambda: next(asked, None) is None)
+        train(cells, Store(tmp_path / "two"), [CPU, CPU], stop=stop_after(30))
     assert Store(tmp_path / "two").partials()
     assert trained(cells, tmp_path / "two", [CPU, CPU]) == trained(cells, tmp_path / "one", [CPU])
     assert Store(tmp_path / "two").partials() == []

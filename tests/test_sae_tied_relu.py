@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from cells import cell
+from cells import cell, stop_after
 from spec_sample import GOOD, edit, load_text, one_problem
 from test_measure import ALL, measured
-from test_sae_train import sixteen, stop_after, trained
+from test_sae_train import sixteen, trained
 
 from saespec.plan.groups import group_name
 from saespec.sae.checkpoint import Store, read

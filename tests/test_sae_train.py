@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
-from cells import cell
+from cells import cell, stop_after
 
 from saespec.errors import DamagedFileError
 from saespec.plan.model import Cell
@@ -69,11 +69,6 @@ def test_numbers_do_not_depend_on_the_number_of_threads(precision: str, tmp_path
     finally:
         torch.set_num_threads(before)
     assert one == two
-
-
-def stop_after(calls: int) -> Callable[[], bool]:
-    left = iter(range(calls))
-    return lambda: next(left, None) is None
 
 
 @pytest.mark.parametrize(

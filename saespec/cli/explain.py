@@ -117,15 +117,13 @@ def _made_by(target: Target, stage: Stage | None) -> dict[str, Any]:
 
 
 def _cell(target: Target, cell: Cell) -> dict[str, Any]:
-    from saespec.plan.project import store_folder, stored_cell
+    from saespec.plan.project import group_folder, store_folder, stored_cell
     from saespec.spec.fields import flat
 
     from .specs import shown
 
-    (stage, group), *_ = (
-        (stage, group) for stage in target.plan.stages for group in stage.groups if cell in group.cells
-    )
-    checkpoint = target.root / target.plan.folder / "cells" / group.name / f"{cell.id}.safetensors"
+    stage, group = next((s, g) for s in target.plan.stages for g in s.groups if cell in g.cells)
+    checkpoint = target.root / group_folder(target.plan.folder, group.name) / f"{cell.id}.safetensors"
     fields = []
     for path, value in flat(cell.config).items():
         origin = target.loaded.origin(path, cell.swept)

@@ -70,8 +70,7 @@ def forecast(target: Target) -> Forecast:
     done = {
         cell.id
         for stage in target.plan.stages
-        for group in stage.groups
-        for cell in group.cells
+        for cell in stage.cells
         if stage.name in fresh or stored_cell(store, cell.id).exists()
     }
     rate = None

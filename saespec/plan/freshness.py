@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -87,7 +87,7 @@ class _Judge:
         state: State = "stale" if reasons else "waiting" if upstream else "fresh"
         if state == "waiting":
             reasons = [f"waits for {', '.join(upstream)}"]
-        cells = [cell for group in stage.groups for cell in group.cells]
+        cells = stage.cells
         self.states[stage.name] = StageState(
             stage=stage,
             state=state,
@@ -160,8 +160,7 @@ class _Why:
     def _is_new_stage(self, stage: Stage) -> bool:
         """Whether the last plan had no such train stage; it had one that did not run otherwise."""
         before = [*self._diff.kept, *self._diff.removed, *(change.before for change in self._diff.changed)]
-        batch = batch_name(stage.groups[0].cells[0].config)
-        return all(batch_name(cell.config) != batch for cell in before)
+        return not any(map(_trained_by(stage), before))
 
     def changed(self, stage: Stage, before: str | None) -> list[str]:
         old = self.old
@@ -182,11 +181,7 @@ class _Why:
         return told or ["their order, or what this saespec makes of them, changed"]
 
     def _cells(self, stage: Stage) -> list[str]:
-        found = self._diff
-        if not stage.groups:
-            return describe(found)
-        batch = batch_name(stage.groups[0].cells[0].config)
-        return describe(found, lambda cell: batch_name(cell.config) == batch)
+        return describe(self._diff, _trained_by(stage) if stage.groups else None)
 
     @cached_property
     def _diff(self) -> Diff:
@@ -195,6 +190,12 @@ class _Why:
             return diff(self.old.unverified_cells(), self.plan.cells)
         except ValueError:  # cells that this spec language no longer takes: all that can be said is "new"
             return Diff(self.plan.cells, (), (), ())
+
+
+def _trained_by(stage: Stage) -> Callable[[Cell], bool]:
+    """Whether a cell, of this plan or another, is one for this train stage."""
+    batch = batch_name(stage.cells[0].config)
+    return lambda cell: batch_name(cell.config) == batch
 
 
 def _items(word: str, old: Mapping[str, Strict], new: Mapping[str, Strict]) -> list[str]:

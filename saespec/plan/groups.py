@@ -5,7 +5,8 @@ Groups into train stages: those that read batches of the same shape, so that wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from saespec.spec.sae import ReluSAE, TiedReluSAE
 from saespec.spec.spec import CellConfig
@@ -13,13 +14,12 @@ from saespec.spec.train import Train
 
 from .model import Cell, Group
 
+T = TypeVar("T")
+
 
 def groups(cells: Iterable[Cell]) -> tuple[Group, ...]:
     """Return the groups in the order of their first cells; each keeps the cells' order."""
-    members: dict[str, list[Cell]] = {}
-    for cell in cells:
-        members.setdefault(group_name(cell.config), []).append(cell)
-    return tuple(Group(name, tuple(inside)) for name, inside in members.items())
+    return tuple(Group(*item) for item in _alike(cells, lambda cell: group_name(cell.config)).items())
 
 
 def group_name(config: CellConfig) -> str:
@@ -44,10 +44,7 @@ def group_name(config: CellConfig) -> str:
 
 def by_batch(found: Iterable[Group]) -> dict[str, tuple[Group, ...]]:
     """Return the groups of each train stage by what their batches have in common: see `batch_name`."""
-    members: dict[str, list[Group]] = {}
-    for group in found:
-        members.setdefault(batch_name(group.cells[0].config), []).append(group)
-    return {name: tuple(inside) for name, inside in members.items()}
+    return _alike(found, lambda group: batch_name(group.cells[0].config))
 
 
 def batch_name(config: CellConfig) -> str:
@@ -58,6 +55,14 @@ def batch_name(config: CellConfig) -> str:
 def normalised_in_forward(config: CellConfig) -> bool:
     """Whether dictionary elements get unit length in the forward pass alone."""
     return isinstance(config.sae, ReluSAE | TiedReluSAE) and config.sae.decoder_norm == "unit_in_forward"
+
+
+def _alike(items: Iterable[T], name: Callable[[T], str]) -> dict[str, tuple[T, ...]]:
+    """Items of equal name together, in the order of the first of each."""
+    members: dict[str, list[T]] = {}
+    for item in items:
+        members.setdefault(name(item), []).append(item)
+    return {key: tuple(inside) for key, inside in members.items()}
 
 
 def _default(field: str) -> object:

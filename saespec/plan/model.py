@@ -68,6 +68,11 @@ class Stage:
     marks: tuple[PurePosixPath, ...] = ()
     """Files in the store, relative to it, without which what the stage made is gone."""
 
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """The cells of its groups."""
+        return tuple(cell for group in self.groups for cell in group.cells)
+
 
 @dataclass(frozen=True)
 class Plan:

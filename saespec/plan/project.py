@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
+from typing import TypeVar
 
 from saespec.errors import CallError
+
+P = TypeVar("P", bound=PurePath)
 
 STORE_VARIABLE = "SAESPEC_STORE"
 """Environment variable that puts the store of finished cells somewhere else."""
@@ -77,6 +80,11 @@ def store_folder(root: Path) -> Path:
 def stored_cell(store: Path, cell_id: str) -> Path:
     """Return the path of a finished cell in the store."""
     return store / "cells" / f"{cell_id}.safetensors"
+
+
+def group_folder(results: P, group: str) -> P:
+    """Return where a results folder has the checkpoints of a group, `CELL.safetensors` each."""
+    return results / "cells" / group
 
 
 def spec_files(root: Path) -> tuple[Path, ...]:

@@ -24,6 +24,7 @@ from saespec.spec.transformer import Site, TrainedModel, TransformerData
 from . import identity, inputs
 from .groups import by_batch
 from .model import Cell, Group, Out, Stage
+from .project import group_folder
 
 TABLES = 2
 """Raised by hand when a measure's numbers or a table's columns change, not for a description. Retrains nothing."""
@@ -127,7 +128,7 @@ def _train(folder: PurePosixPath, planned: PurePosixPath, batch: str, groups: tu
         kind="train",
         command=f"saespec stage train {planned} --id {batch}",
         deps=tuple(dict.fromkeys(_site_note(folder, d, d.site) for d in inputs.sections(cells))),
-        outs=tuple(Out(folder / "cells" / group.name, cached=True) for group in groups),
+        outs=tuple(Out(group_folder(folder, group.name), cached=True) for group in groups),
         fingerprint=_fingerprint([cell.id for cell in cells]),
         description="Train the cells of these groups beside each other.",
         groups=groups,

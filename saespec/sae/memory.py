@@ -26,6 +26,11 @@ def aligned(n: int, *shape: int, device: torch.device, dtype: torch.dtype = torc
     return torch.zeros(n, padded(size, dtype), device=device, dtype=dtype)[:, :size].view(n, *shape)
 
 
+def rows_of(tensor: Tensor, rows: slice | None) -> Tensor:
+    """Some rows of a stack, or, without a slice, all: slicing takes time too, a fiftieth of a small step."""
+    return tensor if rows is None else tensor[rows]
+
+
 def stacked(parts: list[Tensor], device: torch.device) -> Tensor:
     """The float32 tensors of one shape, stacked and aligned."""
     out = aligned(len(parts), *parts[0].shape, device=device)

@@ -9,13 +9,15 @@ Legend: N cells of a stack, B samples, D dimensions, L latents. Names ending in 
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from saespec.spec.spec import CellConfig
 
 from .loss import code_gradient, error_gradient
-from .memory import aligned
+from .memory import aligned, rows_of
 
 
 class Gradients:
@@ -65,10 +67,7 @@ class Gradients:
         rows: slice | None = None,
     ) -> None:
         """Write the gradients of some neighbouring cells, or of all, given all cells' codes of the input `x_NBD`."""
-
-        def own(tensor: Tensor) -> Tensor:
-            return tensor if rows is None else tensor[rows]
-
+        own = partial(rows_of, rows=rows)
         codes_b, codes_grad_b, x_b = own(self.codes_NBL), own(self.codes_grad_NBL_b), own(self._input_b)
         error_NBD, error_b, weight_grad_b = (
             own(t) for t in (self.error_NBD, self.error_NBD_b, self.weight_grad_NLD_b)

@@ -5,13 +5,15 @@ Legend: N cells of a stack, B samples, D dimensions, L latents. All tensors floa
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from saespec.spec.spec import CellConfig
 
 from .loss import code_gradient, error_gradient
-from .memory import aligned
+from .memory import aligned, rows_of
 
 
 class Gradients:
@@ -51,10 +53,7 @@ class Gradients:
         rows: slice | None = None,
     ) -> None:
         """Write the gradients of some neighbouring cells, or of all, given all cells' codes."""
-
-        def own(tensor: Tensor) -> Tensor:  # a slice of all takes time too: a fiftieth of a small step
-            return tensor if rows is None else tensor[rows]
-
+        own = partial(rows_of, rows=rows)
         decoder, x_NBD, target_NBD = own(params["decoder"]), own(x_NBD), own(target_NBD)
         codes_NBL, codes_grad_NBL = own(self.codes_NBL), own(self.codes_grad_NBL)
         error_NBD, penalty_N11 = own(self.error_NBD), own(self.code_gradient_N11)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from saespec.plan import planfile
+from saespec.plan.project import group_folder
 from saespec.results import parquet, schema
 from saespec.results.provenance import provenance
 
@@ -21,7 +22,7 @@ def measure(plan_path: Path) -> None:
 
     chosen = device()
     folder = plan_path.parent
-    stacks = load([(group.cells, folder / "cells" / group.name) for group in plan.groups], chosen)
+    stacks = load([(group.cells, group_folder(folder, group.name)) for group in plan.groups], chosen)
     found = dict(tables(plan.spec.name, plan.cells, plan.spec.measure, stacks))
     found["cells"] = [schema.declared_part(plan.spec, row) for row in found["cells"]]
     trained_on = "+".join(sorted({kind for stack in stacks for kind in stack.trained_on}))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from saespec.errors import CallError, StageError
 from saespec.plan import planfile
 from saespec.plan.groups import by_batch
-from saespec.plan.project import store_folder
+from saespec.plan.project import group_folder, store_folder
 
 from . import runs
 
@@ -81,7 +81,7 @@ def train(
             if own:
                 learn(own, store, chosen, report, finished, stop)
     for group in groups:
-        lay_out([store.cell(cell.id) for cell in group.cells], plan_path.parent / "cells" / group.name)
+        lay_out([store.cell(cell.id) for cell in group.cells], group_folder(plan_path.parent, group.name))
 
 
 def lay_out(files: list[Path], folder: Path) -> None:
