@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
@@ -34,6 +34,9 @@ class Strict(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, allow_inf_nan=False, strict=True, validate_default=True
     )
+
+    unread: ClassVar[tuple[str, ...]] = ()
+    """Dotted paths of fields, or whole sections, of a cell that its numbers do not depend on where this is in it."""
 
 
 class Consistent(Strict):

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from saespec.errors import Problem, SpecError
 
 from .axes import CaseLabel, Factors, Setting, factors_of, takes_whole
+from .effect import Watch
 from .fields import SECTIONS, cell_fields, flat, place
 from .messages import locate, sentences
 from .spec import CellConfig, Spec
@@ -118,7 +119,9 @@ def expand(
         sizes += f" + {len(factors.beside)}" if factors.beside else ""
         message = f"{sizes} = {count:,} cells; {MAX_CELLS:,} are the most"
         return (), [Problem(mark.file, mark.line, mark.column, "sweep", message)]
-    known = flat(CellConfig.model_validate(base))
+    whole = CellConfig.model_validate(base)
+    known = flat(whole)
+    watch = Watch()
     found: list[Point] = []
     first: dict[CellConfig, tuple[tuple[Setting, ...], CaseLabel | None]] = {}
     problems: dict[Problem, None] = {}
@@ -136,10 +139,15 @@ def expand(
         else:
             if config in first:
                 problems[_twice(settings, label, *first[config], swept)] = None
+            else:
+                watch.add(config, settings, label)
             first.setdefault(config, (settings, label))
             found.append(Point(config, swept, label.name if label else None))
         if len(problems) >= 20:
             break
+    else:
+        problems.update(dict.fromkeys(watch.problems()))
+        problems.update(dict.fromkeys(watch.given_in_vain(whole, tree)))
     return tuple(found), list(problems)
 
 

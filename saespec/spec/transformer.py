@@ -40,6 +40,8 @@ def _unpinned(name: str, revision: str | None) -> Iterator[Conflict]:
     if not revision and not is_folder(name):
         hint = f"name a commit, or write ./{name} for a folder"
         yield Conflict("name", "is a hub id and needs a revision", hint)
+    if revision and is_folder(name):
+        yield Conflict("revision", f"is for hub ids, and {name} is a folder", "remove it")
 
 
 class NamedTokenizer(Consistent):
