@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -37,6 +37,11 @@ class Strict(BaseModel):
 
     unread: ClassVar[tuple[str, ...]] = ()
     """Dotted paths of fields, or whole sections, of a cell that its numbers do not depend on where this is in it."""
+
+    @classmethod
+    def ousted(cls, key: str, value: Any) -> Collection[str]:
+        """Keys that go with another choice than the one that setting `key` makes: who overrides it drops them."""
+        return ()
 
 
 class Consistent(Strict):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Collection, Iterator
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -90,6 +90,10 @@ class HubDataset(Consistent):
         True, description="Whether to read it as it comes instead of downloading all first."
     )
     held_out: Share = 0.05
+
+    @classmethod
+    def ousted(cls, key: str, value: Any) -> Collection[str]:
+        return ("revision", "config") if key == "name" else ()
 
 
 Corpus = Annotated[PythonSources | TextFiles | HubDataset, Field(discriminator="kind")]

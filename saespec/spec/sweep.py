@@ -17,7 +17,7 @@ from saespec.errors import Problem, SpecError
 
 from .axes import CaseLabel, Factors, Setting, factors_of, takes_whole
 from .effect import Watch
-from .fields import SECTIONS, cell_fields, flat, place
+from .fields import SECTIONS, cell_fields, flat, ousted, place
 from .messages import locate, sentences
 from .spec import CellConfig, Spec
 from .yaml import Mapping, Mark
@@ -51,6 +51,8 @@ def apply(base: MappingType[str, Any], swept: MappingType[str, Any]) -> CellConf
     Raises pydantic's ValidationError if that is no valid cell; `points` turns it into problems.
     """
     raw: Any = base
+    for path, value in swept.items():
+        raw = _without_ousted(raw, path, value)
     for path, value in swept.items():
         raw = _put(raw, _split(path), value)
     return CellConfig.model_validate(raw)
@@ -93,6 +95,21 @@ def _put(node: Any, parts: SequenceType[str], value: Any) -> dict[str, Any]:
     copy = dict(node) if isinstance(node, dict) else {}
     copy[parts[0]] = value if len(parts) == 1 else _put(copy.get(parts[0]), parts[1:], value)
     return copy
+
+
+def _without_ousted(base: Any, path: str, value: Any) -> Any:
+    """The base without the keys that do not go with a field set to a value."""
+    *way, key = _split(path)
+    gone = ousted(".".join(way), key, value) if way else set()
+    return _removed(base, way, gone) if gone else base
+
+
+def _removed(node: Any, way: SequenceType[str], gone: set[str]) -> Any:
+    if not isinstance(node, dict):
+        return node
+    if not way:
+        return {key: value for key, value in node.items() if key not in gone}
+    return {**node, way[0]: _removed(node[way[0]], way[1:], gone)} if way[0] in node else node
 
 
 def points(spec: Spec) -> tuple[Point, ...]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Collection, Iterator
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -56,6 +56,10 @@ class NamedTokenizer(Consistent):
     revision: Annotated[str | None, Stored("tokenizer_revision")] = Field(
         None, description="Commit, tag or branch on the hub; needed for hub ids."
     )
+
+    @classmethod
+    def ousted(cls, key: str, value: Any) -> Collection[str]:
+        return ("revision",) if key == "name" else ()
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from _unpinned(self.name, self.revision)
@@ -148,6 +152,10 @@ class PretrainedModel(Consistent):
     )
     tokenizer: NamedTokenizer | None = Field(None, description="Another tokenizer than the checkpoint's own.")
 
+    @classmethod
+    def ousted(cls, key: str, value: Any) -> Collection[str]:
+        return ("revision",) if key == "name" else ()
+
     def conflicts(self) -> Iterator[Conflict]:
         yield from _unpinned(self.name, self.revision)
 
@@ -171,6 +179,15 @@ class Site(Consistent):
     of: Annotated[Literal["input", "output"], Stored("module_side")] = Field(
         "output", description="With module: whether its input or its output is taken."
     )
+
+    @classmethod
+    def ousted(cls, key: str, value: Any) -> Collection[str]:
+        forms = {"place": ("layer",), "name": (), "module": ("of",)}
+        if key not in forms:
+            return ()
+        others = [(other, *more) for other, more in forms.items() if other != key]
+        layer = ("layer",) if (key, value) == ("place", "embed") else ()
+        return (*(k for form in others for k in form), *layer)
 
     def conflicts(self) -> Iterator[Conflict]:
         forms = [self.place is not None, self.name is not None, self.module is not None]
