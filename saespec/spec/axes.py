@@ -12,11 +12,13 @@ from decimal import Decimal
 from typing import Any, TypeAlias, get_args
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from saespec.errors import Problem
 
 from .fields import SECTIONS, Field, cell_fields, holder, literals, place
-from .messages import field_hint, locate, sentences
+from .hints import field_hint, takes
+from .messages import locate, sentences
 from .spec import Case, Range, Ratio, Spec, Sweep
 from .yaml import Mapping, Mark, Scalar, Sequence
 
@@ -117,7 +119,7 @@ class _Check:
         if path.split(".")[0] in Spec.model_fields and path.split(".")[0] not in SECTIONS:
             self.complain(at, "cannot be swept", f"only fields of {', '.join(SECTIONS)}", mark)
             return ()
-        self.complain(at, "is no field of a cell", field_hint(path), mark)
+        self.complain(at, "is no field of a cell", field_hint(path, self.tree), mark)
         return ()
 
     def value(self, at: SequenceType[str], fields: SequenceType[Field], value: Any, mark: Mark) -> bool:
@@ -130,7 +132,7 @@ class _Check:
                 found = [
                     said
                     for detail in error.errors(include_url=False)
-                    for said in sentences(detail, place(holder(field), detail["loc"]))
+                    for said in self.sentences(at, detail, field)
                 ]
                 if worst is None or len(found) < len(worst):
                     worst = found
@@ -139,6 +141,15 @@ class _Check:
         for inner, message, hint in worst or ():
             self.complain((*at, *inner[1:]), message, hint, mark)
         return False
+
+    def sentences(
+        self, at: SequenceType[str], detail: ErrorDetails, field: Field
+    ) -> Iterator[tuple[tuple[str, ...], str, str]]:
+        """What is wrong with a value of a field: paths begin with `value`."""
+        where = place(holder(field), detail["loc"])
+        node = locate(self.tree, at)[1]
+        standing = Mapping(node.mark, {"value": node}, {"value": node.mark})
+        yield from sentences(detail, where, standing)
 
     def axis(self, part: str, path: str, axis: Any) -> list[Setting]:
         at = ("sweep", part, path)
@@ -175,6 +186,7 @@ class _Check:
         if round(steps) < 1 or abs(steps - round(steps)) > 0.02:
             decades = [k / axis.per_decade for k in (math.floor(steps), math.ceil(steps))]
             reached = [axis.from_ * 10**d for d in decades if d > 0 and d + math.log10(axis.from_) < 308]
+            reached = [to for to in reached if self.whole_range(fields, axis.from_, to, axis.per_decade)]
             hint = f"write to: {' or '.join(f'{value:.6g}' for value in reached)}" if reached else ""
             message = f"{axis.per_decade:g} values per decade from {axis.from_:g} do not meet {axis.to:g}"
             self.complain((*at, "to"), message, hint)
@@ -187,10 +199,20 @@ class _Check:
             settings.append(Setting(at[2], whole, mark, at[1]))
         return settings
 
+    def whole_range(self, fields: SequenceType[Field], start: float, to: float, per_decade: float) -> bool:
+        """Whether one of the fields takes every value of a range up to `to` as a hint shows it."""
+        values = values_of(
+            Range.model_validate({"from": start, "to": float(f"{to:.6g}"), "per_decade": per_decade})
+        )
+        shown = [int(v) if v.is_integer() and takes_whole(fields) else v for v in values]
+        return not fields or any(all(takes(field.info, value) for value in shown) for field in fields)
+
     def ratio(self, at: SequenceType[str], fields: SequenceType[Field], axis: Ratio) -> list[Setting]:
         of = cell_fields().get(axis.of, ())
         if not of:
-            self.complain((*at, "of"), f"{axis.of} is no field of a cell", field_hint(axis.of))
+            numbers = [path for path, some in cell_fields().items() if _is_number(some) and path != at[2]]
+            hint = field_hint(axis.of, self.tree, numbers)
+            self.complain((*at, "of"), f"{axis.of} is no field of a cell", hint)
         elif not _is_number(of):
             self.complain((*at, "of"), f"{axis.of} is not a number")
         elif axis.of == at[2]:

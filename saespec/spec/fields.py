@@ -107,12 +107,15 @@ class Place:
     """The last field on the way."""
     path: tuple[str, ...]
     """Keys and indices on the way, without the union tags that pydantic adds."""
+    is_field: bool = False
+    """Whether it is the last field itself, not an item in it."""
 
 
 def place(model: Model, loc: Sequence[str | int]) -> Place:
     """Follow a pydantic location, which names union members by their tag besides fields by their key."""
     here: Any = model
     last: FieldInfo | None = None
+    is_field = False
     path: list[str] = []
     for part in loc:
         owners = models(here)
@@ -121,14 +124,15 @@ def place(model: Model, loc: Sequence[str | int]) -> Place:
         if tagged and len(owners) > 1:
             here = tagged[0]
         elif named:
-            last, here = named[0], named[0].annotation
+            last, here, is_field = named[0], named[0].annotation, True
             path.append(str(part))
         elif get_origin(here) in (list, dict):
-            here = get_args(here)[-1]
+            here, is_field = get_args(here)[-1], False
             path.append(str(part))
         elif len(owners) < 2 or part not in ("list", "range", "ratio"):  # forms of an axis
+            is_field = False
             path.append(str(part))
-    return Place(models(here), last, tuple(path))
+    return Place(models(here), last, tuple(path), is_field)
 
 
 @cache

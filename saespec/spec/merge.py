@@ -150,4 +150,4 @@ def _moved(node: Node, mark: Mark) -> Node:
         return Mapping(mark, items, dict.fromkeys(items, mark))
     if isinstance(node, Sequence):
         return Sequence(mark, [_moved(item, mark) for item in node.items])
-    return Scalar(node.value, mark)
+    return Scalar(node.value, mark, node.text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import re
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as MappingType
@@ -16,30 +15,9 @@ from pydantic_core import ErrorDetails
 from saespec.errors import Problem
 
 from .base import Conflict, ConflictError, Consistent
-from .fields import Field, Place, cell_fields, holder, key, literals, place, tag
+from .fields import Field, Place, holder, key, literals, place, tag
+from .hints import NAME_RULE, as_written, did_you_mean, key_hint, list_hint, number_hint, text_hint
 from .yaml import Mapping, Mark, Node, Sequence
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`did you mean latents?`, or the possibilities when they are few, or nothing."""
-    options = list(dict.fromkeys(known))
-    close = difflib.get_close_matches(word.lower(), [o.lower() for o in options], n=1)
-    if close:
-        return f"did you mean {next(o for o in options if o.lower() == close[0])}?"
-    return f"known: {', '.join(options)}" if 0 < len(options) <= 12 else ""
-
-
-def elsewhere(word: str) -> str:
-    """A field of that name in another place of the spec, for keys at the wrong level."""
-    paths = [path for path in cell_fields() if path.rpartition(".")[2] == word and "." in path]
-    paths.sort(key=lambda path: path.count("."))
-    return f"did you mean {' or '.join(paths)}?" if 0 < len(paths) <= 3 else ""
-
-
-def field_hint(path: str) -> str:
-    """The field of a cell that somebody may have meant by a dotted path."""
-    hint = did_you_mean(path, cell_fields())
-    return hint if "did you mean" in hint else elsewhere(path.rpartition(".")[2])
 
 
 def locate(tree: Mapping, path: SequenceType[str | int]) -> tuple[Mark, Node, bool]:
@@ -77,7 +55,7 @@ def explain_details(details: Iterable[ErrorDetails], tree: Mapping, top: type[Ba
     found: list[Problem] = []
     for detail in details:
         at = place(top, detail["loc"])
-        for path, message, hint in sentences(detail, at):
+        for path, message, hint in sentences(detail, at, tree):
             if detail["type"] == "union_tag_invalid" and locate(tree, (*path, _tag_name(detail)))[2]:
                 path = (*path, _tag_name(detail))
             mark, node, whole = locate(tree, path)
@@ -90,8 +68,13 @@ def explain_details(details: Iterable[ErrorDetails], tree: Mapping, top: type[Ba
     return found
 
 
-def sentences(detail: ErrorDetails, at: Place) -> Iterator[tuple[tuple[str, ...], str, str]]:
-    """Path, message and hint of one error; several where a model has several conflicts."""
+def sentences(
+    detail: ErrorDetails, at: Place, tree: Mapping | None = None, below: SequenceType[str] = ()
+) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Path, message and hint of one error; several where a model has several conflicts.
+
+    `tree` is the spec, for what is written there and what it may set; `below` the keys above the error's own path.
+    """
     conflicts = (detail.get("ctx") or {}).get("error")
     if isinstance(conflicts, ConflictError):
         for conflict in conflicts.conflicts:
@@ -100,46 +83,40 @@ def sentences(detail: ErrorDetails, at: Place) -> Iterator[tuple[tuple[str, ...]
     path = tuple(part for part in at.path if part != "[key]")
     if detail["type"] == "union_tag_not_found":
         path = (*path, _tag_name(detail))
-    yield path, *_sentence(detail, at)
+    _, node, whole = locate(tree, (*below, *path)) if tree is not None else (None, None, False)
+    yield path, *_sentence(detail, at, tree, node if whole else None)
 
 
-def _sentence(detail: ErrorDetails, at: Place) -> tuple[str, str]:
-    kind, value, loc = detail["type"], detail["input"], detail["loc"]
+def _sentence(detail: ErrorDetails, at: Place, tree: Mapping | None, node: Node | None) -> tuple[str, str]:
+    kind, value = detail["type"], detail["input"]
     ctx: MappingType[str, Any] = detail.get("ctx") or {}
-    name = str(loc[-1]) if loc else ""
+    said = describe(value, node)
     if kind == "missing":
         return "is missing", (at.info.description or "").rstrip(".") if at.info else ""
     if kind == "extra_forbidden":
-        known = [key(n, f) for owner in at.owners for n, f in owner.model_fields.items()]
-        hint = did_you_mean(name, known)
-        return "is not a known key", hint if "did you mean" in hint else elsewhere(name) or hint
+        return "is not a known key", key_hint(at.path, at.owners, tree)
     if kind in ("union_tag_invalid", "literal_error"):
-        return _not_one_of(value, kind, ctx)
+        return _not_one_of(value, kind, ctx, node)
     if kind == "union_tag_not_found":
         return "is missing", _tags_of(at)
     if value is None:
         return "has no value", "write one, or remove the key"
     if kind in ("int_type", "int_from_float"):
-        return f"must be a whole number, not {describe(value)}", _whole_number_hint(value)
+        return f"must be a whole number, not {said}", number_hint(value, at)
     if kind == "float_type":
-        return f"must be a number, not {describe(value)}", _number_hint(value)
+        return f"must be a number, not {said}", number_hint(value, at)
     if kind == "string_type":
-        return f"must be text, not {describe(value)}", f'write "{_yaml(value)}"' if _is_scalar(value) else ""
+        return f"must be text, not {said}", text_hint(value, at, node)
     if kind == "bool_type":
-        return f"must be true or false, not {describe(value)}", ""
+        return f"must be true or false, not {said}", ""
     if kind == "list_type":
-        return f"must be a list, not {describe(value)}", f"write [{_yaml(value)}]" if _is_scalar(
-            value
-        ) else ""
+        return f"must be a list, not {said}", list_hint(value, at, node)
     if kind == "model_attributes_type":
-        return f"must be a name or a section of `key: value` lines, not {describe(value)}", _tags_of(at)
+        return f"must be a name or a section of `key: value` lines, not {said}", _tags_of(at)
     if kind in ("model_type", "dict_type"):
-        return f"must be a section of `key: value` lines, not {describe(value)}", _section_hint(at)
+        return f"must be a section of `key: value` lines, not {said}", _section_hint(at)
     if kind == "string_pattern_mismatch":
-        return (
-            f"{describe(value)} is not a valid name",
-            "lower-case letters, digits and _ only, beginning with a letter",
-        )
+        return f"{said} is not a valid name", NAME_RULE
     if kind == "string_too_long":
         return f"has {len(value)} characters; {ctx.get('max_length')} are the most", ""
     if kind == "too_short":
@@ -152,25 +129,28 @@ def _sentence(detail: ErrorDetails, at: Place) -> tuple[str, str]:
     }
     if kind in bounds:
         bound, words = bounds[kind]
-        return f"must be {words} {_bound(ctx[bound])}, not {_yaml(value)}", ""
+        return f"must be {words} {_bound(ctx[bound])}, not {as_written(value, node)}", ""
     message = detail["msg"].removeprefix("Value error, ")
     return message[:1].lower() + message[1:], ""
 
 
-def _not_one_of(value: Any, kind: str, ctx: MappingType[str, Any]) -> tuple[str, str]:
+def _not_one_of(value: Any, kind: str, ctx: MappingType[str, Any], node: Node | None) -> tuple[str, str]:
     if kind == "union_tag_invalid":
-        expected, value = str(ctx["expected_tags"]), ctx["tag"]
+        expected, value, node = str(ctx["expected_tags"]), ctx["tag"], None
     else:
         expected = str(ctx["expected"])
     options = re.findall(r"'([^']*)'", expected)
     if value is None:
         return "has no value", f"one of: {', '.join(options)}" if options else f"write {expected}"
     if not options:  # version: 1, tied: false
-        return f"must be {expected.lower()}, not {describe(value)}", ""
+        return f"must be {expected.lower()}, not {describe(value, node)}", ""
     if len(options) == 1:
-        return f"must be {options[0]}, not {describe(value)}", f"write {options[0]}"
+        return f"must be {options[0]}, not {describe(value, node)}", f"write {options[0]}"
     hint = did_you_mean(value, options) if isinstance(value, str) else ""
-    return f"must be one of {', '.join(options)}, not {describe(value)}", hint if "did you" in hint else ""
+    return (
+        f"must be one of {', '.join(options)}, not {describe(value, node)}",
+        hint if "did you" in hint else "",
+    )
 
 
 def _tag_name(detail: ErrorDetails) -> str:
@@ -192,7 +172,7 @@ def _section_hint(at: Place) -> str:
     return f"with keys such as {', '.join(names[:4])}" if names else ""
 
 
-def describe(value: Any) -> str:
+def describe(value: Any, node: Node | None = None) -> str:
     """A value in words, for `not …`."""
     if value is None:
         return "nothing"
@@ -205,48 +185,11 @@ def describe(value: Any) -> str:
         return "a list"
     if isinstance(value, dict):
         return "a section"
-    return _yaml(value)
-
-
-def _yaml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return f"{value:.1f}"
-    return str(value).replace("\n", " ")[:40]
+    return as_written(value, node)
 
 
 def _bound(value: float) -> str:
     return str(int(value)) if float(value).is_integer() else str(value)
-
-
-def _is_scalar(value: Any) -> bool:
-    return isinstance(value, str | int | float)
-
-
-def _number(value: Any) -> int | float | None:
-    """The number that a text spells."""
-    if not isinstance(value, str):
-        return None
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    if number != number or abs(number) >= 1e15:
-        return None
-    return int(number) if number.is_integer() else number
-
-
-def _whole_number_hint(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return f"write {int(value)}"
-    number = _number(value)
-    return f"write {number} without quotes" if isinstance(number, int) else ""
-
-
-def _number_hint(value: Any) -> str:
-    number = _number(value)
-    return f"write {number} without quotes" if number is not None else ""
 
 
 def conflicts_despite(error: ValidationError, data: Any, top: type[BaseModel]) -> list[ErrorDetails]:

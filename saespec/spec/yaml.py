@@ -47,6 +47,8 @@ class Scalar:
 
     value: Any
     mark: Mark
+    text: str = ""
+    """As it is written, if it stands without quotes."""
 
 
 @dataclass(slots=True)
@@ -241,7 +243,8 @@ class _Composer:
             if event.anchor:
                 self.complain(mark, "a key cannot have an anchor", f"remove &{event.anchor}")
             return True
-        node = Scalar(event.value if not is_plain else self._resolve(event.value, mark), mark)
+        value = self._resolve(event.value, mark) if is_plain else event.value
+        node = Scalar(value, mark, event.value if is_plain else "")
         if event.anchor:
             self.anchors[event.anchor] = (node, 1, 0)
         return self._add(node, mark, 1, 0)
@@ -261,7 +264,7 @@ class _Composer:
                 mark, "merge keys are not part of the spec language", "write the keys out, or use extends"
             )
         elif kind != "str":
-            hint = f'write "{text}"' if text else "write a key before the colon"
+            hint = "put it in quotes" if text else "write a key before the colon"
             self.complain(mark, f"a key must be text, not {KINDS[kind]}", hint)
         elif text in frame.node.items:
             first = frame.node.marks[text]
@@ -280,7 +283,7 @@ class _Composer:
         if kind == "bool":
             return text.lower() == "true"
         if kind == "timestamp":
-            self.complain(mark, f"{text} is a date, which no field takes", f'as text, write "{text}"')
+            self.complain(mark, f"{text} is a date, which no field takes", "quote it if it is text")
             return text
         number = number_of(text, kind)
         if number is None:
