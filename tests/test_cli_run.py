@@ -295,6 +295,28 @@ def test_a_stage_that_refuses_the_spec_promises_nothing(cli: Cli, project: Path)
     assert "the same command continues" not in said.err
 
 
+@pytest.mark.parametrize("command", ["validate", "plan", "compile", "run"])
+def test_results_behind_a_symbolic_link_are_refused_beforehand(
+    cli: Cli, project: Path, tmp_path_factory: pytest.TempPathFactory, command: str
+) -> None:
+    (project / "results").symlink_to(tmp_path_factory.mktemp("elsewhere"))
+    said = cli(command, "specs/tiny.yaml")
+    assert said.code == 2
+    assert "error: results is a symbolic link, behind which DVC tracks nothing: make it a folder." in said.err
+    assert not list((project / "results").iterdir())
+
+
+def test_a_store_behind_a_symbolic_link_works(
+    cli: Cli, project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (project / ".saespec").mkdir()
+    (project / ".saespec/store").symlink_to(elsewhere)
+    assert cli("run", "specs/tiny.yaml", "-q").code == 0
+    assert len(list((elsewhere / "cells").iterdir())) == 2
+    assert "everything is up to date" in cli("run", "specs/tiny.yaml").out
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_folder(cli: Cli, ran: Path) -> None:
     edit(ran, "title: MMCS against", "title: MMCS over")

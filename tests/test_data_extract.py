@@ -31,10 +31,9 @@ from extract_sample import (
 
 from saespec.data import contexts, store, tokens
 from saespec.data.activations import Activations
-from saespec.data.interrupt import Interrupted
 from saespec.data.source import HELD_OUT, TRAIN
 from saespec.data.streams import Streams
-from saespec.errors import CallError, DamagedFileError, SaespecError, StageError
+from saespec.errors import CallError, DamagedFileError, Interrupted, SaespecError, StageError
 from saespec.plan.inputs import extraction_folder, site_key
 from saespec.spec.transformer import Site, TransformerData
 

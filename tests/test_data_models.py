@@ -20,8 +20,7 @@ from corpus_sample import transformer_data, write_corpus
 
 from saespec.data import models, pretraining
 from saespec.data.bigram import Bigram
-from saespec.data.interrupt import Interrupted
-from saespec.errors import CallError, DamagedFileError
+from saespec.errors import CallError, DamagedFileError, Interrupted
 from saespec.plan.inputs import model_folder
 from saespec.spec.transformer import TrainedModel, TransformerData
 

@@ -127,7 +127,7 @@ def test_a_second_run_at_once_waits_and_finds_all_fresh(project: Path) -> None:
     until(lambda: "measure" in (calls_so_far(project)))
     said: list[str] = []
     states = run(planned(project / "specs/tiny.yaml", project), project, notify=said.append)
-    assert said == [f"tiny: another run is at work (pid {first.pid}); waiting for it"]
+    assert said == [f"tiny: another process is at work (pid {first.pid}); waiting for it"]
     assert {state.state for state in states} == {"fresh"}
     first.communicate()
     assert first.returncode == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from saespec.engine import dvc
 from saespec.engine.run import run
 from saespec.errors import DamagedFileError
 from saespec.plan import dvcfile, identity, planfile
-from saespec.plan.freshness import StageState, freshness
+from saespec.plan.freshness import StageState, freshness, read_lock
 from saespec.plan.model import Plan
 
 PLAN, MEASURE, FIGURES, CLAIMS = "plan", "measure", "figures", "claims"
@@ -299,3 +300,11 @@ def _judge_and_repro(plan: Plan, root: Path, case: Case) -> None:
     assert tuple(call for call in called if not call.startswith("trained")) == case.ran
     assert len(called) == len(case.ran) + case.trained
     assert all(state.state == "fresh" for state in freshness(plan, root))
+
+
+def test_a_lock_file_that_dvc_is_writing_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "dvc.lock"
+    whole = "schema: '2.0'\nstages:\n  plan:\n    cmd: x\n"
+    path.write_text(whole[:30])
+    threading.Timer(0.3, path.write_text, [whole]).start()
+    assert read_lock(path) == {"plan": {"cmd": "x"}}

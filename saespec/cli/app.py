@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from saespec.errors import SaespecError
+from saespec.errors import Interrupted, SaespecError
 
 from . import (
     claims,
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(words, prog_name="saespec", standalone_mode=False)
         sys.stdout.flush()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Interrupted):
         return failure.interrupted(words)
     except BrokenPipeError:
         return failure.broken_pipe()

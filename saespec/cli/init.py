@@ -60,7 +60,7 @@ def init(
     with_git = git and shutil.which("git") is not None
     if with_git and not any((parent / ".git").exists() for parent in (root, *root.parents)):
         subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
-    ensure_repo(root, git=git)
+    ensure_repo(root, git=git, notify=output.note)
     (root / "specs").mkdir(exist_ok=True)
     for name, text in new.items():
         (root / name).write_text(text, encoding="utf-8")

@@ -87,24 +87,20 @@ def run(
 
 
 def _run(target: Target, device: str | None, verbosity: int) -> None:
-    from saespec.engine.run import Interrupted
     from saespec.engine.run import run as run_plan
 
     from . import output
     from .specs import store_of
 
-    try:
-        with store_of(target):
-            run_plan(
-                target.plan,
-                target.root,
-                device=device,
-                verbosity=verbosity,
-                store=target.store,
-                notify=output.note,
-            )
-    except Interrupted:
-        raise KeyboardInterrupt from None
+    with store_of(target):
+        run_plan(
+            target.plan,
+            target.root,
+            device=device,
+            verbosity=verbosity,
+            store=target.store,
+            notify=output.note,
+        )
 
 
 def _heading(before: Forecast) -> str:

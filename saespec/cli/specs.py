@@ -128,8 +128,10 @@ def target(loaded: LoadedSpec, overridden: bool = False) -> Target:
     from saespec.engine.scratch import scratch
     from saespec.spec.load import load
 
+    from . import output
+
     plan(loaded, root)  # what is wrong with the spec, in terms of its own file
-    made = scratch(loaded, root)
+    made = scratch(loaded, root, output.note)
     resolved = load(made.spec, root=made.root)
     return Target(resolved, plan(resolved, made.root), made.root, made.store)
 

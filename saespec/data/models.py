@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 
 from saespec.errors import CallError, DamagedFileError, StageError
 from saespec.plan.inputs import model_folder, model_id
+from saespec.results.lock import Notify, Stop, store_lock
 from saespec.spec.corpus import Corpus
 from saespec.spec.transformer import NamedTokenizer, PretrainedModel, TrainedModel, TransformerData
 
@@ -70,7 +71,8 @@ def train_model(
     root: Path,
     device: torch.device,
     report: Callable[[int, int, float], None],
-    stop: Callable[[], bool],
+    stop: Stop,
+    notify: Notify = lambda message: None,
 ) -> None:
     """Train the model of a data section into its folder of the store, unless it is there.
 
@@ -79,19 +81,23 @@ def train_model(
     bigram_cross_entropy (of an interpolated bigram model on the same tokens), and curve (see
     `pretraining.train`).
 
+    One process trains it; others wait, saying so to `notify`, and find it there.
     `report(step, steps, loss)` is called after each step. A training that was killed continues from its last
     snapshot with the same result, bit for bit. Raises Interrupted once `stop()` is true, with everything saved;
     CallError if the corpus is too small or not there; StageError if the disk is full or the training diverges.
     """
-    if model_is_finished(store, data):
-        return
     folder = model_folder(store, data)
-    work = folder.with_name(f".{folder.name}.training")
-    with _writing(work):
-        _train(data, work, root, device, report, stop)
-        shutil.rmtree(folder, ignore_errors=True)  # without a record it is no model
-        os.replace(work / "finished", folder)
-        shutil.rmtree(work)
+    with store_lock(store, f"model {folder.name}", notify, stop):
+        if model_is_finished(store, data):
+            return
+        work = folder.with_name(f".{folder.name}.training")
+        with _writing(work):
+            _train(data, work, root, device, report, stop)
+            shutil.rmtree(work / "replaced", ignore_errors=True)
+            if folder.exists():  # without a record it is no model
+                os.replace(folder, work / "replaced")
+            os.replace(work / "finished", folder)
+            shutil.rmtree(work)
 
 
 def _train(

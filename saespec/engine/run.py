@@ -7,21 +7,17 @@ import shutil
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from saespec.errors import CallError, DamagedFileError, StageError
+from saespec.errors import CallError, DamagedFileError, Interrupted, StageError
 from saespec.plan import dvcfile
 from saespec.plan.freshness import StageState, freshness, read_lock
 from saespec.plan.model import Plan
 from saespec.plan.project import STORE_VARIABLE, work_folder
 
 from . import dvc, events
-from .lock import Notify, RunLock
+from .lock import Notify, project_lock, run_lock
 
 DEVICE_VARIABLE = "SAESPEC_DEVICE"
 VERBOSITY_VARIABLE = "SAESPEC_VERBOSITY"
-
-
-class Interrupted(StageError):
-    """The user stopped a run; what is finished is kept."""
 
 
 def run(
@@ -40,8 +36,8 @@ def run(
     say goes to `notify`; the stages' standard error passes through. Raises StageError naming the stage
     that failed, Interrupted if the user stopped it, CallError if generated files are in the way.
     """
-    dvc.ensure_repo(root)
-    with RunLock(root, plan.spec.name, notify) as lock:
+    dvc.ensure_repo(root, notify=notify)
+    with run_lock(root, plan.spec.name, notify) as lock:
         compile_plan(plan, root, notify)
         repair_lock(plan, root, notify)
         states = freshness(plan, root, store)
@@ -70,13 +66,15 @@ def run(
             started=lambda pid: lock.name_holders(os.getpid(), pid),
         )
         code, stopped = repro(quiet=verbosity < 2)
+        while code != 0 and not stopped and dvc.wait_for_others(root, plan.folder, plan.spec.name, notify):
+            code, stopped = repro(quiet=verbosity < 2)
         if code != 0 and not stopped and events.failure(told) is None:
             if shutil.disk_usage(root).free < _LEAST_FREE:
                 raise StageError(f"the disk that holds {root} is full. {_CONTINUE}")
             code, stopped = repro()  # DVC failed itself: let it say why
         if code != 0:
             if stopped:
-                raise Interrupted("stopped; the same command continues")
+                raise Interrupted
             raise _error(plan, root, events.failure(told), code, log)
     return states
 
@@ -90,7 +88,8 @@ def compile_plan(plan: Plan, root: Path, notify: Notify = lambda message: None) 
     changed = dvcfile.write(plan, root)
     if plan.sources[0].parent != PurePosixPath("specs"):
         return changed
-    with RunLock(root, "compile", notify):  # two specs compiled at once: the later sees the earlier
+    # Two specs compiled at once: the later sees the earlier.
+    with project_lock(root, "compile", "dvc.yaml", notify):
         try:
             return dvcfile.write_root(root) or changed
         except CallError as error:

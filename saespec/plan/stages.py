@@ -24,7 +24,7 @@ from saespec.spec.transformer import Site, TrainedModel, TransformerData
 from . import identity, inputs
 from .groups import by_batch
 from .model import Cell, Group, Out, Stage
-from .project import group_folder
+from .project import group_folder, results_folder
 
 TABLES = 2
 """Raised by hand when a measure's numbers or a table's columns change, not for a description. Retrains nothing."""
@@ -56,7 +56,7 @@ def stages(
 
     `sources` are the spec file and the files it extends, relative to the project root.
     """
-    folder = PurePosixPath("results") / spec.name
+    folder = results_folder(spec.name)
     planned = folder / "plan.json"
     source = _quoted(str(sources[0]))
     plan = Stage(
