@@ -29,7 +29,7 @@ from extract_sample import (
     write_texts,
 )
 
-from saespec.data import contexts, store, tokens
+from saespec.data import contexts, extract, store, tokens
 from saespec.data.activations import Activations
 from saespec.data.source import HELD_OUT, TRAIN
 from saespec.data.streams import Streams
@@ -97,6 +97,35 @@ def test_a_site_that_comes_later_leaves_the_others_alone(gpt2: Path, tmp_path: P
     run(data(), tmp_path, gpt2, POST)
     assert (folder / site_key(POST) / "manifest.json").exists()
     assert all(path.stat().st_mtime_ns == time_ for path, time_ in before.items())
+
+
+BY_NAME, BY_MODULE = Site(name="blocks.0.hook_resid_post"), Site(module="transformer.h.0")
+
+
+def test_one_tensor_under_three_names_is_extracted_once(
+    gpt2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = run(data(POST), tmp_path / "alone", gpt2)
+    wanted: list[list[Site]] = []
+    forward = extract._forward
+    monkeypatch.setattr(
+        extract,
+        "_forward",
+        lambda model, sites, *more: (wanted.append(sites), forward(model, sites, *more))[1],
+    )
+    folder = run(data(POST), tmp_path / "all", gpt2, BY_NAME)
+    assert {site_key(site) for sites in wanted for site in sites} == {site_key(POST)}
+    wanted.clear()
+    run(data(POST), tmp_path / "all", gpt2, BY_MODULE)  # another spec, later
+    assert wanted == []
+    for site in (POST, BY_NAME, BY_MODULE):
+        for part in (TRAIN, HELD_OUT):
+            assert torch.equal(vectors(folder, site, part), vectors(alone, POST, part))
+        assert store.read_manifest(folder / site_key(site)).site == site_key(site)
+    files = [sorted((folder / site_key(site)).glob("*.bin")) for site in (POST, BY_NAME, BY_MODULE)]
+    assert len({tuple(path.stat().st_ino for path in some) for some in files}) == 1, (
+        "hard links take no space"
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

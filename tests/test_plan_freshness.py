@@ -281,6 +281,14 @@ def test_plain_dvc_repro_sees_a_new_sweep_value(project: Path) -> None:
     assert all(state.state == "fresh" for state in freshness(plan, project))
 
 
+def test_plain_dvc_repro_takes_a_sweep_in_another_order(project: Path) -> None:
+    edit(project / "specs/tiny.yaml", "sae.latents: [8, 16]", "sae.latents: [16, 8]")
+    assert dvc.repro(project, ["results/tiny/dvc.yaml"], {}, project / "log") == (0, False)
+    assert calls(project) == list(ALL), "no cell is trained again"
+    assert dvc.repro(project, ["results/tiny/dvc.yaml"], {}, project / "log") == (0, False)
+    assert calls(project) == []
+
+
 def _compile(plan: Plan, root: Path) -> None:
     dvcfile.write(plan, root)
 

@@ -5,6 +5,7 @@ Legend: C contexts, T tokens of a context, V vectors, D dimensions.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from saespec.errors import CallError, Interrupted, StageError
-from saespec.plan.inputs import Extraction, extraction_folder, site_key, site_mark
+from saespec.plan.inputs import Extraction, extraction_folder, site_key, site_mark, site_of
 from saespec.results.lock import Notify, Stop, store_lock
 from saespec.spec.transformer import Site, TransformerData
 
@@ -82,12 +83,31 @@ def _extract(
         refuse_other_model(folder, model)
         missing = _missing(extraction, loaded, root_of_store)
         corpus = _tokenise(data, folder, loaded, root)
+        twins = _twins(loaded.model, missing, folder)
+        missing = {key: site for key, site in missing.items() if key not in twins}
         _pass(loaded.model, missing, data, folder, device, report, stop)
     for key, (_, dim) in missing.items():
         shards: dict[str, list[store.Shard]] = {
             part: _records(folder / key, part, rows, dim, data) for part, rows in _rows(data).items()
         }
         store.write_manifest(folder / key, Manifest(key, data.dtype, dim, model, corpus, shards))
+    for key, other in twins.items():
+        store.link(folder / other, folder / key)
+
+
+def _twins(model: Any, missing: dict[str, tuple[Site, int]], folder: Path) -> dict[str, str]:
+    """Missing sites whose tensor another site has, which is there or is extracted now: key → the other's key."""
+    first: dict[tuple[str, str], str] = {}
+    for path in sorted(folder.glob("*/manifest.json")):
+        with contextlib.suppress(
+            CallError
+        ):  # another spec's word for a site, from before a model of that name changed
+            first.setdefault(sites.tensor(model, site_of(path.parent.name)), path.parent.name)
+    twins = {}
+    for key, (site, _) in missing.items():
+        if (other := first.setdefault(sites.tensor(model, site), key)) != key:
+            twins[key] = other
+    return twins
 
 
 def refuse_other_model(folder: Path, model: str) -> None:

@@ -19,9 +19,8 @@ from torch import Tensor, nn
 
 from saespec.errors import CallError
 from saespec.plan.inputs import site_key
+from saespec.spec.families import NAMES_OF_PLACES, Family, family
 from saespec.spec.transformer import Site
-
-from .families import NAMES_OF_PLACES, Family, family
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -187,6 +186,23 @@ def resolve(model: PreTrainedModel, site: Site) -> ResolvedSite:
     return ResolvedSite(path, side, inner.endswith("="))
 
 
+def tensor(model: PreTrainedModel, site: Site) -> tuple[str, str]:
+    """What tells a site's tensor from others, as far as is known: a module path, and which side of it.
+
+    Sites whose tensors are the same may still be spliced differently (see `ResolvedSite.is_stream`). Raises CallError
+    as `resolve` does.
+    """
+    found = resolve(model, site)
+    known = family(model.config.model_type, model.config)
+    blocks = f"{_base(model, known)}{known.blocks}." if known else ""
+    if known is None or not found.module.startswith(blocks):
+        return found.module, found.side
+    layer, _, inner = found.module.removeprefix(blocks).partition(".")
+    hook = f"{inner}@{found.side}"
+    inner, _, side = known.aliases.get(hook, hook).partition("@")
+    return f"{blocks}{layer}.{inner}".removesuffix("."), side
+
+
 def _hook(site: Site, known: Family) -> tuple[str, str | None]:
     """The number of a site's block, and its hook in it, None if there is none of that name."""
     if site.place is not None:
@@ -199,7 +215,7 @@ def _hook(site: Site, known: Family) -> tuple[str, str | None]:
     layer, _, name = rest.partition(".")
     if start != "blocks":
         return "", None
-    return layer, known.names.get(name, known.places.get(NAMES_OF_PLACES.get(name, "")))
+    return layer, known.hook_of(name)
 
 
 def _listed(site: Site, known: Family, count: int) -> str:

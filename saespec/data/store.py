@@ -17,8 +17,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
+import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -145,6 +147,30 @@ def read_shard_record(path: Path) -> Shard | None:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write a site's manifest: from then on it counts as extracted."""
     write_bytes(folder / "manifest.json", (json.dumps(asdict(manifest), indent=1) + "\n").encode())
+
+
+def link(own: Path, folder: Path) -> None:
+    """Make the folder of a site that has the same vectors as a finished one: the same files under another name.
+
+    Raises StageError where the disk is full or read-only, DamagedFileError for a site that is not finished.
+    """
+    manifest = read_manifest(own)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for part, shards in manifest.shards.items():
+            for number in range(len(shards)):
+                for path in (
+                    shard_path(own, part, number),
+                    shard_path(own, part, number).with_suffix(".json"),
+                ):
+                    (folder / path.name).unlink(missing_ok=True)
+                    try:
+                        os.link(path, folder / path.name)
+                    except OSError:
+                        shutil.copy2(path, folder / path.name)
+    except OSError as error:
+        raise StageError(f"cannot write {folder}: {error.strerror or error}") from error
+    write_manifest(folder, replace(manifest, site=folder.name))
 
 
 def read_manifest(folder: Path) -> Manifest:

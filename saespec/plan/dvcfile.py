@@ -21,6 +21,7 @@ from saespec.errors import CallError, DamagedFileError, SaespecError
 from saespec.spec.load import load
 
 from .build import plan as build
+from .identity import canonical_json
 from .model import Plan, Stage
 from .project import spec_files, spec_name
 
@@ -42,8 +43,8 @@ def render(plan: Plan) -> str:
 
 
 def is_current(plan: Plan, root: Path) -> bool:
-    """Whether `dvc.yaml` on disk says what the spec compiles to."""
-    return _parse(root / plan.folder / "dvc.yaml") == document(plan)
+    """Whether `dvc.yaml` on disk says what the spec compiles to, in whichever order."""
+    return _same(_parse(root / plan.folder / "dvc.yaml"), document(plan))
 
 
 def remedy(plan: Plan) -> str:
@@ -63,7 +64,7 @@ def write(plan: Plan, root: Path) -> bool:
     _refuse_other_owner(old, plan, root)
     new = document(plan)
     _keep_from_git(root / plan.folder / ".gitignore")
-    if old == new:
+    if _same(old, new):
         return False
     if old is not None:
         _remove_vanished(old, new, plan.folder, root)
@@ -91,7 +92,7 @@ def write_root(root: Path) -> bool:
     """
     path = root / "dvc.yaml"
     old, new = _parse(path), _root_document(root)
-    if old == new:
+    if _same(old, new):
         return False
     if new is None:
         path.unlink()
@@ -114,11 +115,30 @@ def check(root: Path) -> list[str]:
         if not _owns(owner, folder.name, root):
             found.append(f"results/{folder.name}: {owner} no longer compiles to it: delete the folder")
     try:
-        if _parse(root / "dvc.yaml") != _root_document(root):
+        if not _same(_parse(root / "dvc.yaml"), _root_document(root)):
             found.append("dvc.yaml does not lead to all specs: run `saespec compile`")
     except SaespecError as error:
         found.append(str(error))
     return found
+
+
+def _same(old: Document | None, new: Document | None) -> bool:
+    """Whether DVC makes the same of two files: the order of stages, dependencies and outputs says nothing to it.
+
+    So a sweep, figures or claims in another order need no compiling.
+    """
+    return old == new or (old is not None and new is not None and _unordered(old) == _unordered(new))
+
+
+def _unordered(content: Document) -> Document:
+    """Stage → what it is, lists sorted."""
+    return {
+        name: {
+            key: sorted(map(canonical_json, value)) if isinstance(value, list) else value
+            for key, value in stage.items()
+        }
+        for name, stage in content["stages"].items()
+    }
 
 
 def _stage(stage: Stage, folder: PurePosixPath) -> Document:

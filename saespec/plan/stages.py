@@ -101,14 +101,15 @@ def _model(folder: PurePosixPath, planned: PurePosixPath, name: str, data: Trans
 
 def _extract(folder: PurePosixPath, planned: PurePosixPath, one: inputs.Extraction) -> Stage:
     trained = isinstance(one.data.model, TrainedModel)
+    keys = sorted(map(inputs.site_key, one.sites))  # their order means nothing
     return Stage(
         name=f"extract-{one.id}",
         kind="extract",
         command=f"saespec stage extract {planned} --id {one.id}",
         deps=(_note(folder, f"model-{inputs.model_id(one.data)}"),) if trained else (),
         outs=tuple(Out(_site_note(folder, one.data, site), cached=False) for site in one.sites),
-        fingerprint=_fingerprint([one.id, *(inputs.site_key(site) for site in one.sites)]),
-        description=f"Extract activations at {', '.join(map(inputs.site_key, one.sites))}.",
+        fingerprint=_fingerprint([one.id, *keys]),
+        description=f"Extract activations at {', '.join(keys)}.",
         marks=tuple(inputs.site_mark(one.data, site) for site in one.sites),
     )
 
