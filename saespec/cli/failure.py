@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from saespec.errors import CallError, DamagedFileError, QueryError, SpecError, StageError
+from saespec.errors import CallError, DamagedFileError, QueryError, SpecError, StageError, reason
 
 from . import output
 
@@ -30,7 +30,7 @@ def report(error: BaseException, words: Sequence[str]) -> int:
     `{"ok": false, "error": {"kind", "message", "problems"}}`; else as text on standard error.
     """
     kind, code = next((kind, code) for types, kind, code in _KINDS if isinstance(error, types))
-    message = _file_trouble(error) if isinstance(error, OSError) else str(error)
+    message = text(error)
     problems = output.problems_json(error.problems) if isinstance(error, SpecError) else []
     if wants_json(words):
         output.json({"ok": False, "error": {"kind": kind, "message": message, "problems": problems}})
@@ -81,6 +81,8 @@ def wants_json(words: Sequence[str]) -> bool:
     return "--json" in words or "--format=json" in words or ("--format", "json") in pairs
 
 
-def _file_trouble(error: OSError) -> str:
-    what = error.strerror or str(error)
-    return f"{error.filename}: {what}" if error.filename else what
+def text(error: BaseException) -> str:
+    """Return an error's message; of a file that could not be used, its name and why."""
+    if not isinstance(error, OSError):
+        return str(error)
+    return f"{error.filename}: {reason(error)}" if error.filename else reason(error)

@@ -165,7 +165,7 @@ def _told(name: str, quietly: bool = False) -> Iterator[None]:
     """Tell the engine, and a person if there is no engine, how a stage went; exit with its code."""
     from saespec.engine import events
     from saespec.engine.run import VERBOSITY_VARIABLE
-    from saespec.errors import CallError, SaespecError
+    from saespec.errors import CallError, SaespecError, reason
 
     from . import failure, output
 
@@ -178,12 +178,12 @@ def _told(name: str, quietly: bool = False) -> Iterator[None]:
         events.record("failed", "interrupted")
         raise typer.Exit(130) from None
     except (SaespecError, OSError) as error:
-        events.record("refused" if isinstance(error, CallError) else "failed", str(error))
+        events.record("refused" if isinstance(error, CallError) else "failed", failure.text(error))
         if alone:
             failure.report(error, ())
         raise typer.Exit(1) from None
     except Exception as error:
-        events.record("failed", f"{type(error).__name__}: {error} (a bug: the traceback is above)")
+        events.record("failed", f"{type(error).__name__}: {reason(error)} (a bug: the traceback is above)")
         traceback.print_exc()
         raise typer.Exit(1) from None
     events.record("done")

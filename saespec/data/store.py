@@ -28,7 +28,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from saespec.errors import DamagedFileError, StageError
+from saespec.errors import DamagedFileError, StageError, reason
 from saespec.results.atomic import write_bytes
 
 from .source import HELD_OUT, TRAIN
@@ -213,7 +213,7 @@ class Site:
                 raise self._withdrawn(path, "a shard is not what was written")
             mapped: NDArray[Any] = np.memmap(path, dtype=self.kind, mode="r")
         except (OSError, ValueError) as error:
-            raise self._withdrawn(path, f"a shard cannot be read ({error})") from None
+            raise self._withdrawn(path, f"a shard cannot be read ({reason(error)})") from None
         return mapped.view(np.ndarray).reshape(record.rows, self.manifest.dim)
 
     def _withdrawn(self, path: Path, what: str) -> DamagedFileError:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from saespec.errors import CallError, StageError
+from saespec.errors import CallError, StageError, reason
 from saespec.plan import planfile
 from saespec.plan.groups import by_batch
 from saespec.plan.project import group_folder, store_folder
@@ -98,4 +98,4 @@ def lay_out(files: list[Path], folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(temporary, folder)
     except OSError as error:
-        raise StageError(f"cannot write {folder}: {error.strerror}") from error
+        raise StageError(f"cannot write {folder}: {reason(error)}") from error
