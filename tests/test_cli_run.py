@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -133,6 +134,61 @@ def test_status(cli: Cli, ran: Path) -> None:
     assert cli("claims", "tiny").code == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [("claims.json", '"holds": false', '"holds": true'), ("figures/curve.vl.json", "0.05", "0.06")],
+)
+def test_altered_claims_and_charts_are_refused_and_run_makes_them_again(
+    cli: Cli, ran: Path, name: str, old: str, new: str
+) -> None:
+    before = tracked(ran)
+    path = ran / "results/tiny" / name
+    path.write_text(path.read_text().replace(old, new))
+    told = f"{name}: its bytes are not those that saespec wrote (checksum). Delete it and run the spec again"
+    (entry,) = cli("status", "--json").json["specs"]
+    assert entry["state"] == "damaged"
+    assert told in entry["detail"]
+    said = cli("show", f"results/tiny/{name}")
+    assert (said.code, said.out) == (1, "")
+    assert told in said.err
+    if name == "claims.json":
+        assert told in cli("sql", "from claims").err
+    assert cli("run").code == 0
+    assert tracked(ran) == before
+
+
+def test_results_of_an_older_saespec_are_made_again_by_run(cli: Cli, ran: Path) -> None:
+    """They say nothing about where they came from, and DVC holds them for what its stages wrote."""
+    from saespec.plan.stages import DRAWINGS, versions
+
+    before = tracked(ran)
+    older = versions().rpartition("-")[0] + f"-{DRAWINGS - 1}"
+    lock = ran / "results/tiny/dvc.lock"
+    text = lock.read_text().replace(f"--versions {versions()}", f"--versions {older}")
+    hashes = json.loads((ran / "results/tiny/plan.json").read_text())["fingerprints"]
+    for stage in ("figures", "claims"):
+        text = text.replace(hashes[stage], "0" * 64)
+    for name in ("claims.json", "figures/curve.vl.json"):
+        path = ran / "results/tiny" / name
+        old = hashlib.md5(path.read_bytes()).hexdigest()
+        content = json.loads(path.read_text())
+        content.pop("usermeta", None)
+        path.write_text(json.dumps(content.get("claims", content)))
+        text = text.replace(old, hashlib.md5(path.read_bytes()).hexdigest())
+    lock.write_text(text)
+    for name in ("claims.json", "figures/curve.vl.json"):
+        said = cli("show", f"results/tiny/{name}")
+        assert (said.code, said.out) == (1, "")
+        assert "it does not say where it came from: an older saespec wrote it" in said.err
+        assert "Delete it and run the spec again" in said.err
+    assert cli("sql", "from claims").code == 1
+    assert "an older saespec wrote it" in cli("status").out
+    said = cli("run")
+    assert said.code == 0, said.err
+    assert stages_run(ran) == ["plan", "figures", "claims"]
+    assert tracked(ran) == before
+
+
 def test_an_edited_figure_is_redrawn_and_nothing_else(cli: Cli, ran: Path) -> None:
     before = tracked(ran)
     edit(ran, "title: MMCS against", "title: MMCS over")
@@ -190,7 +246,7 @@ def test_dvc_repro_alone_does_the_same(cli: Cli, ran: Path) -> None:
         [sys.executable, "-m", "dvc", "repro"], cwd=ran, env=env, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads((ran / "results/tiny/claims.json").read_text())["perfect"]["holds"] is True
+    assert json.loads((ran / "results/tiny/claims.json").read_text())["claims"]["perfect"]["holds"] is True
     assert (
         "| Fifty steps are enough to recover everything. | holds |" in (ran / "results/report.md").read_text()
     )
@@ -233,6 +289,15 @@ def test_show(cli: Cli, ran: Path) -> None:
         said = cli("show", f"results/tiny/{name}")
         assert said.code == 0
         assert said.out.startswith(f"results/tiny/{name}: ")
+    table, claims, chart = (
+        cli("show", f"results/tiny/{name}", "--json").json["provenance"]
+        for name in ("tables/cells.parquet", "claims.json", "figures/curve.vl.json")
+    )
+    hashes = json.loads((ran / "results/tiny/plan.json").read_text())["fingerprints"]
+    assert claims.pop("claims_hash") == hashes["claims"]
+    assert chart.pop("figure_hash") == hashes["figures"], "its only figure"
+    assert chart.pop("vega_lite").startswith("https://vega.github.io/schema/vega-lite/")
+    assert claims == chart == {key: table[key] for key in table.keys() - {"table", "format"}}
     checkpoint.write_bytes(checkpoint.read_bytes()[:-3])
     said = cli("show", str(checkpoint))
     assert (said.code, said.out) == (1, "")
