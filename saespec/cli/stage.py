@@ -102,7 +102,7 @@ def train(
 
         with Display(f"train-{which}") as display:
             try:
-                make(plan_path, which, display.start, display.update, stop)
+                make(plan_path, which, display.start, display.update, stop, _trained)
             except Interrupted:
                 raise KeyboardInterrupt from None
 
@@ -141,6 +141,12 @@ def report() -> None:
         from saespec.stages.report import report as make
 
         make(Path.cwd())
+
+
+def _trained(cells: int) -> None:
+    from saespec.engine import events
+
+    events.record("trained", cells=cells)
 
 
 class _Stop:
@@ -186,7 +192,7 @@ def _told(name: str, quietly: bool = False) -> Iterator[None]:
         events.record("failed", f"{type(error).__name__}: {reason(error)} (a bug: the traceback is above)")
         traceback.print_exc()
         raise typer.Exit(1) from None
-    events.record("done")
+    seconds = time.perf_counter() - clock
+    events.record("done", seconds=round(seconds, 3))
     if not quietly and os.environ.get(VERBOSITY_VARIABLE, "1") != "0":
-        took = output.duration(time.perf_counter() - clock)
-        output.note(output.paint(f"  {name}  {took}", "dim", sys.stderr))
+        output.note(output.paint(f"  {name}  {output.duration(seconds)}", "dim", sys.stderr))

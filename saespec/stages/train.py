@@ -27,11 +27,13 @@ def train(
     start: Callable[[int, int, int], None] = lambda cells, missing, steps: None,
     report: Callable[[Progress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
+    trained: Callable[[int], None] = lambda cells: None,
 ) -> None:
     """Make `cells/<group>/` of the groups that read batches of that shape, one checkpoint a cell.
 
     `batch` is a `saespec.plan.groups.batch_name`. `start` is told the number of cells, how many of them the
-    store lacks, and the steps of those in all; `report` how far training is.
+    store lacks, and the steps of those in all; `report` how far training is; `trained` how many cells came
+    to their ends, whenever some do.
     Raises `saespec.sae.train.Interrupted` once `stop()` is true, with everything saved.
     """
     plan = planfile.read(plan_path)
@@ -72,9 +74,13 @@ def train(
                 "torch": torch.__version__,
             }
             each = zip(took.cells, took.steps, strict=True)
+            # One that was at its end already took no part of the time: the run that brought it there has its row.
             runs.append(
-                plan_path.parent, [{"cell": cell.id, "steps": steps, **constant} for cell, steps in each]
+                plan_path.parent,
+                [{"cell": cell.id, "steps": steps, **constant} for cell, steps in each if steps],
             )
+            if took.stored:
+                trained(len(took.cells))
 
         for learn, of_baselines in ((train_cells, False), (fit_cells, True)):
             own = [cell for cell in missing if (cell.config.sae.kind in BASELINES) == of_baselines]
