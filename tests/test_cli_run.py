@@ -85,7 +85,8 @@ def test_the_second_run_does_nothing(cli: Cli, ran: Path) -> None:
     assert (said.code, said.err) == (0, "")
     assert "everything is up to date" in said.out
     assert tracked(ran) == before
-    assert cli("run", "--json").json["specs"][0]["ran"] == []
+    (entry,) = cli("run", "--json").json["specs"]
+    assert (entry["ran"], entry["trained"], entry["stage_seconds"]) == ([], 0, {})
     assert cli("run", "-q").out == "tiny: done, 1 of 2 claims hold\n"
 
 
@@ -316,6 +317,40 @@ def test_explain(cli: Cli, ran: Path) -> None:
     assert len(cli("explain", "curve", "--json").json["files"]) == 3
 
 
+def test_json_says_what_ran_and_not_what_was_to_run(cli: Cli, ran: Path) -> None:
+    """The cells come from DVC's cache: nothing runs, and nothing is trained though the store is empty."""
+    shutil.rmtree(ran / ".saespec")
+    shutil.rmtree(ran / "results/tiny/cells")
+    said = cli("plan")
+    assert "2 cells in 1 group; nothing to run: DVC's cache has what is missing\n" in said.out
+    assert "  train-d8-b32  restored  results/tiny/cells/relu-d8-n12-b32-s50 is missing\n" in said.out
+    assert cli("plan", "--json").json["specs"][0]["to_train"] == 0
+    (entry,) = cli("run", "--json").json["specs"]
+    assert (entry["ran"], entry["trained"]) == ([], 0)
+    edit(ran, "[0.05, 0.3]", "[0.05, 1.0]")
+    (entry,) = cli("run", "--json").json["specs"]
+    assert entry["ran"] == ["plan", "train-d8-b32", "measure", "figures", "claims"]
+    assert entry["trained"] == 2, "0.05 is not in the store any more"
+    assert list(entry["stage_seconds"]) == entry["ran"]
+    assert all(0 < seconds < 60 for seconds in entry["stage_seconds"].values())
+    edit(ran, "[0.05, 1.0]", "[0.05, 0.3, 1.0]")
+    (entry,) = cli("run", "--json").json["specs"]
+    assert (entry["ran"][1], entry["trained"]) == ("train-d8-b32", 1)
+
+
+def test_json_of_a_run_that_fails_says_what_ran_before(cli: Cli, ran: Path) -> None:
+    edit(ran, "[0.05, 0.3]", "[0.05, 0.3, 1.0]")
+    shutil.rmtree(ran / "results/tiny/figures")
+    (ran / "results/tiny/figures").write_text("in the way\n")
+    said = cli("run", "--json")
+    assert (said.code, said.json["ok"], said.json["error"]["kind"]) == (1, False, "stage")
+    (entry,) = said.json["specs"]
+    assert entry["ran"][:3] == ["plan", "train-d8-b32", "measure"]
+    assert "figures" not in entry["ran"]
+    assert entry["trained"] == 1
+    assert "specs" not in cli("plan", "nothing", "--json").json, "another command's error says nothing of it"
+
+
 def test_settings_lead_to_a_scratch_project(cli: Cli, ran: Path) -> None:
     before = tracked(ran)
     said = cli("run", "tiny", "--set", "sweep.grid.loss.sparsity.coefficient=[0.3]")
@@ -400,6 +435,9 @@ def test_interrupted_and_continued_gives_the_same_bytes(
     undisturbed = {path.name: path.read_bytes() for path in (tmp_path / "elsewhere/cells").iterdir()}
     shutil.rmtree(tmp_path / "results/tiny/cells")
     assert cli("run", "-q").code == 0
+    sql = "select cell, sum(steps) as steps, min(steps) > 0 as all_did from runs group by all"
+    rows = cli("sql", sql, "--format", "json").json
+    assert [(row["steps"], row["all_did"]) for row in rows] == [(2 * 20000, True)] * 2, "here and elsewhere"
     assert {
         path.name: path.read_bytes() for path in (tmp_path / ".saespec/store/cells").iterdir()
     } == undisturbed

@@ -76,7 +76,7 @@ def _state(plan: Any, root: Path, folder: Path) -> tuple[str, str]:
     for path in (folder / "figures" / f"{name}.vl.json" for name in plan.spec.figures):
         if path.exists():  # if not, the figures are stale
             document.read(path, document.CHART)
-    stale = [state for state in states if state.state == "stale"]
+    stale = [state for state in states if state.state in ("stale", "restored")]
     if not stale:
         return "fresh", ""
     reasons = list(dict.fromkeys(f"{state.stage.name}: {state.reasons[0]}" for state in stale))
