@@ -78,7 +78,7 @@ def ran(path: Path) -> list[Ran]:
         if line["event"] == "trained":
             one.trained += line["cells"]
         elif line["event"] == "done":
-            one.seconds = line.get("seconds", 0.0)
+            one.seconds = (one.seconds or 0.0) + line.get("seconds", 0.0)
     return list(found.values())
 
 
