@@ -72,7 +72,7 @@ def test_a_dvc_that_says_nothing_is_quoted_by_its_exit_code(
     program.write_text("#!/bin/sh\nexit 7\n")
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program))
-    with pytest.raises(StageError, match="a DVC repository: `dvc init` ended with exit code 7"):
+    with pytest.raises(StageError, match="a DVC repository: it ended with exit code 7, without a word"):
         dvc.ensure_repo(tmp_path)
 
 

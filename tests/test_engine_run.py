@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from plan_sample import SPEC, calls, edit, make, planned, stand_in
 
-from saespec.engine import dvc
+from saespec.engine import dvc, events
 from saespec.engine.run import compile_plan, run
 from saespec.errors import StageError
 from saespec.plan.freshness import freshness
@@ -111,6 +111,39 @@ def test_a_failed_stage_is_named_and_the_same_command_continues(
     run(plan, project)
     assert calls(project) == ["figures", "claims"]
     assert finished(project)
+
+
+def test_what_ran_is_told_however_the_run_ends(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned(project / "specs/tiny.yaml", project)
+    told: list[list[tuple[str, bool]]] = []
+
+    def account(ran: list[events.Ran]) -> None:
+        told.append([(one.stage, one.seconds is not None) for one in ran])
+
+    monkeypatch.setenv("TROUBLE", json.dumps({"figures": "fail"}))
+    with pytest.raises(StageError):
+        run(plan, project, account=account)
+    monkeypatch.delenv("TROUBLE")
+    run(plan, project, account=account)
+    run(plan, project, account=account)
+    shutil.rmtree(project / "results/tiny/cells")
+    run(plan, project, account=account)
+    assert told == [
+        [("plan", True), ("train-d8-b4", True), ("measure", True), ("figures", False)],
+        [("figures", True), ("claims", True)],
+        [],
+        [],  # DVC has the cells in its cache
+    ]
+
+
+def test_events_that_are_cut_short_are_read_as_far_as_they_go(tmp_path: Path) -> None:
+    lines = [{"stage": "train-a", "event": "start", "error": ""}]
+    lines += [{"stage": "train-a", "event": "trained", "error": "", "cells": n} for n in (3, 4)]
+    path = tmp_path / "events"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"stage": "tra')
+    assert events.ran(path) == [events.Ran("train-a", trained=7, seconds=None)]
+    assert events.failure(path) == events.Failure("train-a", "")
+    assert events.ran(tmp_path / "none") == []
 
 
 def test_a_failure_of_dvc_itself_is_not_swallowed(project: Path, capfd: pytest.CaptureFixture[str]) -> None:

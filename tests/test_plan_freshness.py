@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -50,17 +51,26 @@ def project(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @dataclass
 class Case:
-    change: Callable[[Path], None]
+    change: Callable[[Path], object]
     stale: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
     ran: tuple[str, ...] = ()
     """What DVC then calls; a stale stage that it restores from its cache is not called."""
     trained: int = 0
     reasons: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    restored: tuple[str, ...] = ()
 
 
 def _spec(old: str, new: str) -> Callable[[Path], None]:
     return lambda root: edit(root / "specs/tiny.yaml", old, new)
+
+
+def _lose(root: Path, group: str) -> None:
+    """Delete a group's checkpoints, and one of them in DVC's cache too."""
+    folder = root / "results/tiny/cells" / group
+    md5 = hashlib.md5(next(folder.iterdir()).read_bytes()).hexdigest()
+    (root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
+    shutil.rmtree(folder)
 
 
 def _same_size(root: Path) -> None:
@@ -146,13 +156,41 @@ CASES = {
     ),
     "output deleted": Case(
         lambda root: shutil.rmtree(root / "results/tiny/cells/relu-d8-n8-b4-s10"),
+        reasons={TRAIN: ("results/tiny/cells/relu-d8-n8-b4-s10 is missing",)},
+        restored=(TRAIN,),
+    ),
+    "cell altered": Case(
+        lambda root: next((root / "results/tiny/cells").glob("*/*.safetensors")).write_text("?"),
+        restored=(TRAIN,),
+    ),
+    "cells and the run-cache deleted": Case(
+        lambda root: [shutil.rmtree(root / name) for name in ("results/tiny/cells", ".dvc/cache/runs")],
+        restored=(TRAIN,),
+    ),
+    "output and a cell in the cache deleted": Case(
+        lambda root: _lose(root, "relu-d8-n8-b4-s10"),
         (TRAIN,),
         (MEASURE, FIGURES, CLAIMS),
-        (),  # DVC has it in its cache
-        reasons={
-            TRAIN: ("results/tiny/cells/relu-d8-n8-b4-s10 is missing",),
-            CLAIMS: ("waits for measure",),
-        },
+        (TRAIN,),
+    ),
+    "output deleted, value added": Case(
+        lambda root: (
+            shutil.rmtree(root / "results/tiny/cells/relu-d8-n8-b4-s10"),
+            edit(root / "specs/tiny.yaml", "[0.1, 1.0]", "[0.1, 0.5, 1.0]"),
+        ),
+        (PLAN, TRAIN, MEASURE),
+        (FIGURES, CLAIMS),
+        ALL,
+        2,
+    ),
+    "output and a figure deleted": Case(
+        lambda root: (
+            shutil.rmtree(root / "results/tiny/cells"),
+            (root / "results/tiny/figures/fig01.svg").unlink(),
+        ),
+        (FIGURES,),
+        ran=(FIGURES,),
+        restored=(TRAIN,),
     ),
     "DVC's cache deleted": Case(
         lambda root: shutil.rmtree(root / ".dvc/cache"),
@@ -299,8 +337,11 @@ def _states(plan: Plan, root: Path) -> dict[str, StageState]:
 
 def _judge_and_repro(plan: Plan, root: Path, case: Case) -> None:
     states = _states(plan, root)
-    found = {state: tuple(n for n, s in states.items() if s.state == state) for state in ("stale", "waiting")}
-    assert found == {"stale": case.stale, "waiting": case.waiting}
+    found = {
+        state: tuple(n for n, s in states.items() if s.state == state)
+        for state in ("stale", "waiting", "restored")
+    }
+    assert found == {"stale": case.stale, "waiting": case.waiting, "restored": case.restored}
     assert {name: states[name].reasons for name in case.reasons} == case.reasons
     code, stopped = dvc.repro(root, ["results/tiny/dvc.yaml"], {}, root / "log")
     assert (code, stopped) == (0, False)

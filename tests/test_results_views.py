@@ -8,7 +8,7 @@ import pytest
 from results_sample import PROVENANCE, cell_rows, spec
 
 from saespec.errors import CallError, DamagedFileError, QueryError
-from saespec.results import parquet, query, schema, views
+from saespec.results import document, parquet, query, schema, views
 from saespec.results.query import SqlError, select
 
 TABLES = schema.tables(spec())
@@ -182,11 +182,12 @@ def test_connect_shows_verdicts(tmp_path):
     verdict = {"says": "S.", "source": "", "holds": None, "why": "w is NULL", "numbers": {"w": 1.5}}
     path = tmp_path / "results/toy/claims.json"
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"wide": {**verdict, "condition": "w > 1", "sql": "select 1.5 as w"}}))
+    claims = {"wide": {**verdict, "condition": "w > 1", "sql": "select 1.5 as w"}}
+    path.write_bytes(document.encode({"claims": claims}, document.CLAIMS, PROVENANCE))
     sql = "select spec, claim, holds, why, (numbers->>'w')::double from claims"
     assert views.connect(tmp_path).execute(sql).fetchall() == [("toy", "wide", None, "w is NULL", 1.5)]
-    path.write_text("[{")
-    with pytest.raises(DamagedFileError, match=r"claims\.json"):
+    path.write_bytes(path.read_bytes().replace(b"1.5,", b"2.5,").replace(b"1.5\n", b"2.5\n"))
+    with pytest.raises(DamagedFileError, match=r"claims\.json: its bytes are not those that saespec wrote"):
         views.connect(tmp_path)
 
 

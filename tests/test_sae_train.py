@@ -99,6 +99,17 @@ def test_a_snapshot_serves_any_of_its_cells(tmp_path: Path) -> None:
     assert Store(tmp_path / "other").partials() == []
 
 
+def test_what_a_stopped_run_did_is_told_and_not_told_again(tmp_path: Path) -> None:
+    cells, store = sixteen()[:2], Store(tmp_path)
+    took: list[Finished] = []
+    assert cells[0].config.train.steps == 40
+    for _ in range(2):  # the second time it stops right at the end
+        with pytest.raises(Interrupted):
+            train(cells, store, [CPU], finished=took.append, stop=stop_after(19))
+    train(cells, store, [CPU], finished=took.append)
+    assert [(one.steps, one.stored) for one in took] == [((20, 20), False), ((20, 20), False), ((0, 0), True)]
+
+
 def test_a_damaged_snapshot_only_costs_time(tmp_path: Path) -> None:
     cells = sixteen()[:2]
     undisturbed = trained(cells, tmp_path / "undisturbed")

@@ -89,6 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError):  # a terminal that cannot show a character gets a ? for it
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    failure.begin()
     try:
         code = app(words, prog_name="saespec", standalone_mode=False)
         sys.stdout.flush()

@@ -95,7 +95,7 @@ def train(
         from .progress import Display
 
         with Display(f"train-{which}") as display:
-            make(plan_path, which, display.start, display.update, stop, output.note)
+            make(plan_path, which, display.start, display.update, stop, _trained, output.note)
 
 
 @app.command()
@@ -134,6 +134,12 @@ def report() -> None:
         make(Path.cwd())
 
 
+def _trained(cells: int) -> None:
+    from saespec.engine import events
+
+    events.record("trained", cells=cells)
+
+
 class _Stop:
     """Whether SIGINT or SIGTERM came. The trainer asks, saves and stops; a second one does not wait for it."""
 
@@ -156,7 +162,7 @@ def _told(name: str, quietly: bool = False) -> Iterator[None]:
     """Tell the engine, and a person if there is no engine, how a stage went; exit with its code."""
     from saespec.engine import events
     from saespec.engine.run import VERBOSITY_VARIABLE
-    from saespec.errors import CallError, Interrupted, SaespecError
+    from saespec.errors import CallError, Interrupted, SaespecError, reason
 
     from . import failure, output
 
@@ -169,15 +175,15 @@ def _told(name: str, quietly: bool = False) -> Iterator[None]:
         events.record("failed", "interrupted")
         raise typer.Exit(130) from None
     except (SaespecError, OSError) as error:
-        events.record("refused" if isinstance(error, CallError) else "failed", str(error))
+        events.record("refused" if isinstance(error, CallError) else "failed", failure.text(error))
         if alone:
             failure.report(error, ())
         raise typer.Exit(1) from None
     except Exception as error:
-        events.record("failed", f"{type(error).__name__}: {error} (a bug: the traceback is above)")
+        events.record("failed", f"{type(error).__name__}: {reason(error)} (a bug: the traceback is above)")
         traceback.print_exc()
         raise typer.Exit(1) from None
-    events.record("done")
+    seconds = time.perf_counter() - clock
+    events.record("done", seconds=round(seconds, 3))
     if not quietly and os.environ.get(VERBOSITY_VARIABLE, "1") != "0":
-        took = output.duration(time.perf_counter() - clock)
-        output.note(output.paint(f"  {name}  {took}", "dim", sys.stderr))
+        output.note(output.paint(f"  {name}  {output.duration(seconds)}", "dim", sys.stderr))

@@ -63,6 +63,7 @@ def _status(path: Path) -> dict[str, Any]:
 def _state(plan: Any, root: Path, folder: Path) -> tuple[str, str]:
     from saespec.plan import planfile
     from saespec.plan.freshness import freshness
+    from saespec.results import document
     from saespec.results.parquet import verified
 
     states = freshness(plan, root)
@@ -72,7 +73,10 @@ def _state(plan: Any, root: Path, folder: Path) -> tuple[str, str]:
     planfile.read(folder / "plan.json")
     for path in tables:
         verified(path)
-    stale = [state for state in states if state.state == "stale"]
+    for path in (folder / "figures" / f"{name}.vl.json" for name in plan.spec.figures):
+        if path.exists():  # if not, the figures are stale
+            document.read(path, document.CHART)
+    stale = [state for state in states if state.state in ("stale", "restored")]
     if not stale:
         return "fresh", ""
     reasons = list(dict.fromkeys(f"{state.stage.name}: {state.reasons[0]}" for state in stale))

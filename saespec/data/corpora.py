@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from saespec.errors import CallError, StageError
+from saespec.errors import CallError, StageError, reason
 from saespec.plan.project import paths_root
 from saespec.spec.corpus import Corpus, HubDataset, PythonSources, TextFiles
 
@@ -83,7 +83,7 @@ def _python_sources(corpus: PythonSources) -> Iterator[str]:
             yield path.read_text("utf-8", errors="replace")
         except OSError as error:
             raise CallError(
-                f"the corpus cannot read {name} ({error.strerror}): install its package again"
+                f"the corpus cannot read {name} ({reason(error)}): install its package again"
             ) from error
 
 
@@ -147,7 +147,7 @@ def _lines(path: Path) -> Iterator[str]:
     except UnicodeDecodeError as error:
         raise CallError(f"{path}: not UTF-8 ({error.reason}): convert it") from None
     except OSError as error:
-        raise StageError(f"cannot read {path}: {error.strerror}") from error
+        raise StageError(f"cannot read {path}: {reason(error)}") from error
 
 
 def _paragraphs(path: Path) -> Iterator[str]:
@@ -186,7 +186,7 @@ def _parquet(path: Path, column: str) -> Iterator[str]:
                 for value in batch.column(0).to_pylist():
                     yield _text(value, str(path), column)
     except (OSError, pa.ArrowException) as error:
-        raise CallError(f"{path}: cannot be read as Parquet ({error})") from error
+        raise CallError(f"{path}: cannot be read as Parquet ({reason(error)})") from error
 
 
 def _hub_dataset(corpus: HubDataset) -> Iterator[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from saespec.errors import CallError, SaespecError, StageError
+from saespec.errors import CallError, SaespecError, StageError, reason
 from saespec.plan.project import paths_root
 from saespec.spec.transformer import is_folder
 
@@ -114,8 +114,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _first_line(error: BaseException) -> str:
-    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return text[:300] or type(error).__name__
+    return reason(error)[:300]
 
 
 LIBRARIES = ("transformers", "datasets", "huggingface_hub", "accelerate")

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from saespec.errors import CallError, DamagedFileError, StageError
+from saespec.errors import CallError, DamagedFileError, StageError, reason
 from saespec.plan.inputs import model_folder, model_id
 from saespec.results.lock import Notify, Stop, store_lock
 from saespec.spec.corpus import Corpus
@@ -162,7 +162,7 @@ def _writing(folder: Path) -> Any:
         folder.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        raise StageError(f"cannot write {error.filename or folder}: {error.strerror or error}") from error
+        raise StageError(f"cannot write {error.filename or folder}: {reason(error)}") from error
     except (SafetensorError, RuntimeError) as error:  # what torch and safetensors make of a full disk
         if shutil.disk_usage(folder).free >= 2**20 and "No space left" not in str(error):
             raise

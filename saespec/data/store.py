@@ -30,7 +30,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from saespec.errors import DamagedFileError, StageError
+from saespec.errors import DamagedFileError, StageError, reason
 from saespec.results.atomic import write_bytes
 
 from .source import HELD_OUT, TRAIN
@@ -169,7 +169,7 @@ def link(own: Path, folder: Path) -> None:
                     except OSError:
                         shutil.copy2(path, folder / path.name)
     except OSError as error:
-        raise StageError(f"cannot write {folder}: {error.strerror or error}") from error
+        raise StageError(f"cannot write {folder}: {reason(error)}") from error
     write_manifest(folder, replace(manifest, site=folder.name))
 
 
@@ -239,7 +239,7 @@ class Site:
                 raise self._withdrawn(path, "a shard is not what was written")
             mapped: NDArray[Any] = np.memmap(path, dtype=self.kind, mode="r")
         except (OSError, ValueError) as error:
-            raise self._withdrawn(path, f"a shard cannot be read ({error})") from None
+            raise self._withdrawn(path, f"a shard cannot be read ({reason(error)})") from None
         return mapped.view(np.ndarray).reshape(record.rows, self.manifest.dim)
 
     def _withdrawn(self, path: Path, what: str) -> DamagedFileError:

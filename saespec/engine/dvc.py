@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from types import FrameType
 
-from saespec.errors import StageError
+from saespec.errors import StageError, last_words
 from saespec.plan.project import work_folder
 from saespec.results.atomic import is_alive, write_bytes
 
@@ -57,10 +57,7 @@ def _initialise(root: Path, options: Sequence[str]) -> None:
     command = [sys.executable, "-m", "dvc", "init", "--quiet", *options]
     done = subprocess.run(command, cwd=root, env=environment({}), capture_output=True, text=True)
     if done.returncode != 0:
-        said = (
-            done.stderr.strip() or done.stdout.strip() or f"`dvc init` ended with exit code {done.returncode}"
-        )
-        raise StageError(f"cannot make {root} a DVC repository: {said}")
+        raise StageError(f"cannot make {root} a DVC repository: {last_words(done)}")
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:

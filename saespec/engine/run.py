@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -28,16 +30,20 @@ def run(
     verbosity: int = 1,
     store: Path | None = None,
     notify: Notify = lambda message: None,
+    account: Callable[[list[events.Ran]], None] = lambda ran: None,
 ) -> list[StageState]:
     """Bring a spec's results up to date; return the state of every stage as it was before.
 
     `device` and `verbosity` (0 quiet, 1, 2) reach the stages through the environment; `store` puts finished
     cells elsewhere. A second run of the same spec waits for the first. Prints nothing: what there is to
-    say goes to `notify`; the stages' standard error passes through. Raises StageError naming the stage
+    say goes to `notify`; the stages' standard error passes through. `account` is told what ran, however that
+    ended. Raises StageError naming the stage
     that failed, Interrupted if the user stopped it, CallError if generated files are in the way.
     """
     dvc.ensure_repo(root, notify=notify)
-    with run_lock(root, plan.spec.name, notify) as lock:
+    log = _log(root, plan.spec.name)
+    told = log.with_suffix(".events")
+    with run_lock(root, plan.spec.name, notify) as lock, _accounted(told, account):
         compile_plan(plan, root, notify)
         repair_lock(plan, root, notify)
         states = freshness(plan, root, store)
@@ -48,9 +54,6 @@ def run(
                 for out in state.stage.outs:
                     (root / out.path).unlink(missing_ok=True)
         dvc.drop_stale_locks(root)
-        log = _log(root, plan.spec.name)
-        told = log.with_suffix(".events")
-        told.unlink(missing_ok=True)
         extra = {events.VARIABLE: str(told), VERBOSITY_VARIABLE: str(verbosity)}
         if device:
             extra[DEVICE_VARIABLE] = device
@@ -77,6 +80,16 @@ def run(
                 raise Interrupted
             raise _error(plan, root, events.failure(told), code, log)
     return states
+
+
+@contextmanager
+def _accounted(told: Path, account: Callable[[list[events.Ran]], None]) -> Iterator[None]:
+    """Tell what ran within, from the stages' events: from none to those that there then are."""
+    told.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        account(events.ran(told))
 
 
 def compile_plan(plan: Plan, root: Path, notify: Notify = lambda message: None) -> bool:

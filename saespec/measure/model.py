@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from saespec.data.models import RECORD, load_model
-from saespec.errors import DamagedFileError
+from saespec.errors import DamagedFileError, reason
 from saespec.plan.inputs import model_folder, model_id
 from saespec.plan.project import store_folder
 from saespec.spec.corpus import Corpus, HubDataset, PythonSources
@@ -80,7 +80,7 @@ def _record(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise DamagedFileError(path, f"not readable ({error})", "Run `saespec run SPEC`") from error
+        raise DamagedFileError(path, f"not readable ({reason(error)})", "Run `saespec run SPEC`") from error
     assert isinstance(found, dict)
     return found
 

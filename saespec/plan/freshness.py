@@ -32,7 +32,10 @@ from .project import store_folder, stored_cell
 _WRITTEN_WITHIN = 1.0
 """Seconds that DVC may take to write a `dvc.lock`."""
 
-State = Literal["fresh", "stale", "waiting"]
+State = Literal["fresh", "restored", "stale", "waiting"]
+
+UNCHANGED: tuple[State, ...] = ("fresh", "restored")
+"""States in which a stage does not run, and leaves its outputs as they were."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class StageState:
 
     stage: Stage
     state: State
-    """fresh: it would not. stale: it would. waiting: it would if what it depends on comes out different."""
+    """fresh: it would not. restored: nor would it, DVC puts its outputs back from its cache. stale: it would.
+    waiting: it would if what it depends on comes out different."""
     reasons: tuple[str, ...]
     """Why it is not fresh, for people."""
     new_cells: int = 0
@@ -77,18 +81,23 @@ class _Judge:
 
     def add(self, stage: Stage) -> None:
         entry = self.lock.get(stage.name)
+        cached = False
         if entry is None:
             reasons = self.why.never_run(stage)
         else:
             reasons = [*self._called(stage, entry), *self._dependencies(stage, entry)]
-            reasons += self._outputs(stage, entry, explained=bool(reasons))
+            changed = bool(reasons)
+            reasons += self._outputs(stage, entry, explained=changed)
+            cached = not changed and self._in_cache(stage, entry)
             reasons += [
                 f"{mark} is no longer in the store"
                 for mark in stage.marks
                 if not (self.store / mark).exists()
             ]
-        upstream = [name for name in self._makers_of(stage) if self.states[name].state != "fresh"]
+        upstream = [name for name in self._makers_of(stage) if self.states[name].state not in UNCHANGED]
         state: State = "stale" if reasons else "waiting" if upstream else "fresh"
+        if reasons and cached and not upstream:
+            state = "restored"
         if state == "waiting":
             reasons = [f"waits for {', '.join(upstream)}"]
         cells = stage.cells
@@ -118,7 +127,7 @@ class _Judge:
             maker = self.makers.get(path)
             if maker is None:
                 now = self.hashes.of(path)
-            elif self.states[maker].state == "fresh":
+            elif self.states[maker].state in UNCHANGED:
                 now = _recorded(self.lock[maker], "outs").get(path)
             else:
                 continue
@@ -142,6 +151,12 @@ class _Judge:
             elif out.cached and not in_cache(self.root, now):
                 reasons.append(f"{path} is no longer in DVC's cache")
         return reasons
+
+    def _in_cache(self, stage: Stage, entry: Mapping[str, Any]) -> bool:
+        """Whether DVC's cache holds every output as it was: where the inputs are the same, it takes them from there."""
+        recorded = _recorded(entry, "outs")
+        hashes = [recorded.get(str(out.path)) if out.cached else None for out in stage.outs]
+        return all(md5 is not None and in_cache(self.root, md5) for md5 in hashes)
 
 
 class _Why:
@@ -262,4 +277,4 @@ def _is_item(item: Mapping[str, Any]) -> bool:
     )
 
 
-__all__ = ["StageState", "State", "freshness", "read_lock"]
+__all__ = ["UNCHANGED", "StageState", "State", "freshness", "read_lock"]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from saespec.errors import StageError
+from saespec.errors import StageError, reason
 
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
@@ -39,7 +39,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise StageError(f"cannot write {path}: {error.strerror}") from error
+        raise StageError(f"cannot write {path}: {reason(error)}") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -63,7 +63,7 @@ def writing_folder(path: Path) -> Iterator[Path]:
             os.replace(path, old)
         os.replace(temporary, path)
     except OSError as error:
-        raise StageError(f"cannot write {path}: {error.strerror}") from error
+        raise StageError(f"cannot write {path}: {reason(error)}") from error
     finally:
         for left_over in (temporary, old):
             shutil.rmtree(left_over, ignore_errors=True)

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saespec.errors import CallError, DamagedFileError
+from saespec.errors import CallError
 from saespec.spec.spec import Spec
 
-from . import parquet, schema
+from . import document, parquet, schema
 
 if TYPE_CHECKING:
     import duckdb
@@ -163,17 +163,12 @@ def _claims(connection: duckdb.DuckDBPyConnection, files: Iterable[Path]) -> Non
     )
     rows: list[tuple[Any, ...]] = []
     for file in files:
-        try:
-            verdicts: dict[str, dict[str, Any]] = json.loads(file.read_bytes())
-            for claim, v in verdicts.items():
-                numbers = json.dumps(v["numbers"], sort_keys=True)
-                texts = (v["condition"], v["sql"])
-                rows.append(
-                    (file.parent.name, claim, v["says"], v["source"], v["holds"], v["why"], numbers, *texts)
-                )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            remedy = f"Delete it and run the spec again, or take it from git: git checkout -- {file}"
-            raise DamagedFileError(file, "not the verdicts that saespec wrote", remedy) from error
+        for claim, v in document.verdicts(file)[0].items():
+            numbers = json.dumps(v["numbers"], sort_keys=True)
+            texts = (v["condition"], v["sql"])
+            rows.append(
+                (file.parent.name, claim, v["says"], v["source"], v["holds"], v["why"], numbers, *texts)
+            )
     if rows:
         connection.executemany("insert into main.claims values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from saespec.errors import DamagedFileError
+from saespec.errors import DamagedFileError, reason
 from saespec.plan.identity import NUMERICS, canonical_json
 from saespec.plan.project import stored_cell
 from saespec.results.atomic import write_bytes
@@ -51,7 +51,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except FileNotFoundError:
         raise DamagedFileError(path, "the file is missing", "Run the spec again") from None
     except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise DamagedFileError(path, f"not a readable checkpoint ({error})", remedy) from error
+        raise DamagedFileError(path, f"not a readable checkpoint ({reason(error)})", remedy) from error
     if header.pop("sha256", None) != _digest(tensors, header):
         raise DamagedFileError(path, "its contents do not match its checksum", remedy)
     if header.get("numerics") != NUMERICS:

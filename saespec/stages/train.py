@@ -29,13 +29,14 @@ def train(
     start: Callable[[int, int, int], None] = lambda cells, missing, steps: None,
     report: Callable[[Progress], None] = lambda progress: None,
     stop: Stop = lambda: False,
+    trained: Callable[[int], None] = lambda cells: None,
     notify: Notify = lambda message: None,
 ) -> None:
     """Make `cells/<group>/` of the groups that read batches of that shape, one checkpoint a cell.
 
-    `batch` is a `saespec.plan.groups.batch_name`. Cells that another process is training are waited for, saying so to
-    `notify`. `start` is told the number of cells, how many of them the
-    store lacks, and the steps of those in all; `report` how far training is.
+    `batch` is a `saespec.plan.groups.batch_name`. `start` is told the number of cells, how many of them the
+    store lacks, and the steps of those in all; `report` how far training is; `trained` how many cells came
+    to their ends, whenever some do; `notify` that cells which another process trains are waited for.
     Raises Interrupted once `stop()` is true, with everything saved.
     """
     plan = planfile.read(plan_path)
@@ -77,9 +78,13 @@ def train(
                 "torch": torch.__version__,
             }
             each = zip(took.cells, took.steps, strict=True)
+            # One that was at its end already took no part of the time: the run that brought it there has its row.
             runs.append(
-                plan_path.parent, [{"cell": cell.id, "steps": steps, **constant} for cell, steps in each]
+                plan_path.parent,
+                [{"cell": cell.id, "steps": steps, **constant} for cell, steps in each if steps],
             )
+            if took.stored:
+                trained(len(took.cells))
 
         while missing:  # what another process trains is awaited, then found in the store
             with reserved(store.folder, [cell.id for cell in missing], notify, stop) as free:
