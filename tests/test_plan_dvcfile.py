@@ -172,7 +172,7 @@ def test_check_says_what_is_out_of_date(tmp_path: Path) -> None:
     edit(spec, "name: tiny", "name: renamed")
     dvcfile.write(planned(spec, tmp_path), tmp_path)
     assert dvcfile.check(tmp_path) == [
-        "results/tiny: specs/tiny.yaml no longer compiles to it: delete the folder",
+        "results/tiny: specs/tiny.yaml no longer compiles to it: `saespec clean` removes it",
         "dvc.yaml does not lead to all specs: run `saespec compile`",
     ]
     dvcfile.write_root(tmp_path)

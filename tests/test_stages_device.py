@@ -9,7 +9,6 @@ import torch
 from cli_sample import Cli
 
 from saespec.errors import CallError
-
 from saespec.stages.device import VARIABLE, chosen
 
 GPUS = torch.cuda.device_count()
@@ -49,7 +48,7 @@ def test_without_a_gpu(no_gpu: None) -> None:
 
 @pytest.mark.parametrize("wanted", ["tpu", "", "cuda:-1", "cuda:x", "meta"])
 def test_another_word_is_refused(wanted: str) -> None:
-    with pytest.raises(CallError, match="use auto, cpu, cuda or cuda:N|cpu and cuda only"):
+    with pytest.raises(CallError, match=r"use auto, cpu, cuda or cuda:N|cpu and cuda only"):
         chosen(wanted)
 
 

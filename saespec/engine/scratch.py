@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
 from saespec.plan.identity import canonical_json, sha256_hex
-from saespec.plan.project import scratch_folder, store_folder, work_folder
+from saespec.plan.orphans import SOURCE
+from saespec.plan.project import scratch_folder, spec_name, store_folder, work_folder
 from saespec.spec.load import LoadedSpec
 
 from .dvc import ensure_repo
@@ -48,4 +51,7 @@ def scratch(loaded: LoadedSpec, root: Path) -> Scratch:
     text += stream.getvalue()
     if not spec.exists() or spec.read_text(encoding="utf-8") != text:
         spec.write_text(text, encoding="utf-8")
+    file = loaded.files[0]
+    record = {"file": os.path.relpath(file.resolve(), root.resolve()), "name": spec_name(file)}
+    (folder / SOURCE).write_text(json.dumps(record), encoding="utf-8")
     return Scratch(root=folder, spec=spec, store=store_folder(root))

@@ -10,6 +10,7 @@ import duckdb
 from saespec.figures import claims as verdicts
 from saespec.figures import draw
 from saespec.plan import planfile
+from saespec.plan.orphans import results_folders
 from saespec.results import parquet, schema
 from saespec.results.atomic import write_bytes
 from saespec.results.views import spec_connection
@@ -52,9 +53,15 @@ def _connection(spec: Spec, folder: Path) -> duckdb.DuckDBPyConnection:
 
 
 def report(root: Path) -> Path:
-    """Write `results/report.md`: every claim of every spec below `results/` that `specs/*.yaml` made."""
+    """Write `results/report.md`: every claim of every spec below `results/` that `specs/*.yaml` made.
+
+    Results whose spec is gone, and those that were copied in, are left out.
+    """
     lines = ["# Claims and verdicts", "", "Made by `saespec stage report`; do not edit.", ""]
-    for path in sorted((root / "results").glob("*/claims.json")):
+    for one in results_folders(root):
+        path = one.folder / "claims.json"
+        if one.state != "spec" or not path.exists():
+            continue
         plan = planfile.read(path.parent / "plan.json")
         if Path(plan.source).parent != Path("specs"):
             continue
