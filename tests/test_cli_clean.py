@@ -159,7 +159,7 @@ def test_scratch_runs_go_when_asked(cli: Cli, root: Path) -> None:
     put(root / ".saespec/scratch/old-0123abcd/old.yaml", SPEC.encode())
     put(root / ".saespec/scratch/tiny-0123abcd/tiny.yaml", SPEC.encode())
     said = cli("clean", "--yes")
-    assert ".saespec/scratch/old-0123abcd: its spec is gone; --scratch removes all scratch runs" in said.err
+    assert "the spec of .saespec/scratch/old-0123abcd is gone; --scratch removes all scratch runs" in said.err
     assert (root / ".saespec/scratch/old-0123abcd").exists()
     assert cli("clean", "--yes", "--scratch").code == 0
     assert not list((root / ".saespec/scratch").iterdir())
@@ -200,6 +200,16 @@ def test_status_when_the_last_spec_is_gone(cli: Cli, root: Path) -> None:
     assert said.out.startswith("10 orphans: results/old, results/tiny, 6 cells,")
     cli("clean", "--yes")
     assert cli("status").code == 2
+
+
+def test_status_where_git_fails(cli: Cli, root: Path) -> None:
+    put(root / ".git", b"gitdir: nowhere\n")
+    said = cli("status")
+    assert said.code == 0
+    assert said.out.startswith("tiny ")
+    assert "cannot be known while git cannot say what it tracks" in said.out
+    assert cli("clean", "--yes").code == 2
+    assert (root / "results/old").exists()
 
 
 def test_status_leaves_a_store_elsewhere_to_those_who_share_it(

@@ -211,6 +211,13 @@ def test_beside_a_spec_with_errors_the_store_keeps_everything(tmp_path: Path) ->
     assert leftovers(tmp_path).unknown == [], "a part of other specs"
 
 
+def test_a_spec_with_errors_does_not_matter_where_all_is_needed(tmp_path: Path) -> None:
+    ran(tmp_path)
+    (tmp_path / "results/tiny/plan.json").unlink()
+    make(tmp_path, "broken", SPEC.replace("latents: 8", "latents: -8"))
+    assert leftovers(tmp_path) == Leftovers()
+
+
 def test_beside_a_damaged_plan_the_store_keeps_everything(tmp_path: Path) -> None:
     ran(tmp_path)
     put(tmp_path / f".saespec/store/cells/{UNKNOWN}.safetensors")
@@ -245,6 +252,17 @@ def test_results_that_are_a_link_out_of_the_project_are_left_alone(tmp_path: Pat
     (root / "specs/tiny.yaml").unlink()
     found = leftovers(root)
     assert (found.items, found.links) == ([], [root / "results"])
+
+
+def test_scratch_runs_behind_a_link_out_of_the_project_are_left_alone(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    scratch(load(make(root), ["train.steps=20"], root=root), root)
+    (root / ".saespec").rename(tmp_path / "large disk")
+    (root / ".saespec").symlink_to(tmp_path / "large disk")
+    (root / "specs/tiny.yaml").unlink()
+    found = leftovers(root, all_scratch=True)
+    assert (found.items, found.links) == ([], [root / ".saespec/scratch"])
+    assert found.outside == root / ".saespec/store"
 
 
 def test_a_store_elsewhere_is_said_to_be_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ def _found(root: Path, scratch: bool, shared: bool) -> tuple[Leftovers, list[Ite
     kept = in_git(found)
     kept += [f"{_short(path, root)} is a link: what it leads to is left alone" for path in found.links]
     if found.scratch and not scratch:
-        kept.append(f"{names(found.scratch, root)}: its spec is gone; --scratch removes all scratch runs")
+        kept.append(f"the spec of {names(found.scratch, root)} is gone; --scratch removes all scratch runs")
     if found.outside and found.store and not shared:
         going = [item for item in going if item not in found.store]
         size = output.size(sum(item.bytes for item in found.store))

@@ -67,10 +67,15 @@ def _paths(specs: Sequence[str] | None) -> list[Path]:
 
 
 def _left(known: dict[Path, Sequence[Cell]]) -> Leftovers:
-    from saespec.engine.leftovers import leftovers
+    from saespec.engine.leftovers import Leftovers, leftovers
+    from saespec.errors import CallError
     from saespec.plan.project import project_around
 
-    left = leftovers(project_around(), known)
+    root = project_around()
+    try:
+        left = leftovers(root, known)
+    except CallError as error:  # of git; how the specs stand is known all the same
+        return Leftovers(unknown=[str(error)])
     if left.outside:  # what others need of it is not known here
         left.store.clear()
         left.unknown.clear()

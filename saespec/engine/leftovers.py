@@ -103,20 +103,26 @@ def leftovers(
             if one.state == "gone":
                 _add_results(one, in_git, found)
     runs = scratch_runs(root)
-    half_removed = sorted(scratch_folder(root).glob(f".*{REMOVED}"))
-    going = [*runs, *half_removed] if all_scratch else lost_scratch_runs(root)
-    found.scratch = [Item("scratch", path, _size(path)) for path in going]
+    if not lies_in(scratch_folder(root), root):
+        found.links.append(scratch_folder(root))
+        all_scratch = False
+    else:
+        half_removed = sorted(scratch_folder(root).glob(f".*{REMOVED}"))
+        going = [*runs, *half_removed] if all_scratch else lost_scratch_runs(root)
+        found.scratch = [Item("scratch", path, _size(path)) for path in going]
     store = store_folder(root)
     if not lies_in(store, root):
         found.outside = store
     found.links += [path for kind in _KINDS if (path := store / kind).is_symlink()]
     needs = Needs()
     growing = _grow(needs, root, known or {}, folders, [] if all_scratch else runs, in_git, found)
-    while beyond := list(_beyond(store, needs)):
+    while holds_more := any(True for _ in _beyond(store, needs)):
         if next(growing, "all") == "all":
             break
-    if not found.unknown and beyond:
-        kept = in_git.all_of(store)
+    if not holds_more:
+        found.unknown.clear()
+    elif not found.unknown:
+        beyond, kept = list(_beyond(store, needs)), in_git.all_of(store)
         found.store = [Item(kind, path, _size(path)) for kind, path in beyond if path not in kept]
     return found
 
@@ -234,51 +240,49 @@ _KINDS = ("cells", "partial", "models", "activations")
 
 def _beyond(store: Path, needs: Needs) -> Iterator[tuple[Kind, Path]]:
     """What the store holds beyond what is needed."""
-    for name, path in _inside(store / "cells"):
+    cells, partial, models, activations = (store / kind for kind in _KINDS)
+    for name in _inside(cells):
         if (match := _CELL.fullmatch(name)) and match[1] not in needs.cells:
-            yield "cell", path
+            yield "cell", cells / name
         elif _is_cut_short(name):
-            yield "unfinished", path
-    for name, path in _inside(store / "partial"):
-        if _CELL.fullmatch(name) and not _continues(path, store, needs):
-            yield "snapshot", path
+            yield "unfinished", cells / name
+    for name in _inside(partial):
+        if _CELL.fullmatch(name) and not _continues(partial / name, store, needs):
+            yield "snapshot", partial / name
         elif _is_cut_short(name):
-            yield "unfinished", path
-    for name, path in _inside(store / "models", folders=True):
+            yield "unfinished", partial / name
+    for name in _inside(models, folders=True):
         if re.fullmatch(_ID, name) and name not in needs.models:
-            yield "model", path
+            yield "model", models / name
         elif (match := _WORK.fullmatch(name)) and (
-            name.endswith(REMOVED) or match[1] not in needs.models or _is_model(path.with_name(match[1]))
+            name.endswith(REMOVED) or match[1] not in needs.models or _is_model(models / match[1])
         ):
-            yield "unfinished", path
-    for name, path in _inside(store / "activations", folders=True):
+            yield "unfinished", models / name
+    for name in _inside(activations, folders=True):
         if re.fullmatch(_ID, name):
             if name not in needs.sites:
-                yield "extraction", path
+                yield "extraction", activations / name
                 continue
-            for key, site in _inside(path, folders=True):
+            for key in _inside(activations / name, folders=True):
                 half_removed = key.startswith(".") and key.endswith(REMOVED)
                 if half_removed or not (key[0] == "." or key in PARTS or needs.site(name, key)):
-                    yield "site", site
+                    yield "site", activations / name / key
         elif (match := _WORK.fullmatch(name)) and (name.endswith(REMOVED) or match[1] not in needs.sites):
-            yield "unfinished", path
+            yield "unfinished", activations / name
 
 
 def _is_model(folder: Path) -> bool:
     return (folder / "training.json").exists()
 
 
-def _inside(folder: Path, folders: bool = False) -> list[tuple[str, Path]]:
-    """Files, or folders, of a folder that is no link; links among them are left out."""
+def _inside(folder: Path, folders: bool = False) -> list[str]:
+    """Names of the files, or folders, in a folder that is no link; links among them are left out."""
     if folder.is_symlink() or not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
-        names = [
-            e.name
-            for e in entries
-            if (e.is_dir(follow_symlinks=False) if folders else e.is_file(follow_symlinks=False))
-        ]
-    return [(name, folder / name) for name in sorted(names)]
+        if folders:
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        return sorted(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
 
 
 def _is_cut_short(name: str) -> bool:
@@ -309,9 +313,9 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _size(path: Path) -> int:
-    return sum(map(_bytes, _files(path))) if path.is_dir() else _bytes(path)
+    return _bytes(path) if path.suffix in (".safetensors", ".tmp") else sum(map(_bytes, _files(path)))
 
 
 def _bytes(path: Path) -> int:
-    stat = path.lstat()
+    stat = os.lstat(path)
     return stat.st_size // stat.st_nlink
