@@ -190,6 +190,21 @@ def test_results_of_an_older_saespec_are_made_again_by_run(cli: Cli, ran: Path) 
     assert tracked(ran) == before
 
 
+def test_a_clean_project_leads_dvc_to_nothing_that_is_gone(cli: Cli, ran: Path) -> None:
+    write(ran, "other")
+    assert cli("compile").code == 0
+    (ran / "specs/other.yaml").unlink()
+    repro = [sys.executable, "-m", "dvc", "repro", "-q"]
+    assert subprocess.run(repro, cwd=ran, capture_output=True).returncode != 0
+    said = cli("clean", "--yes")
+    assert said.code == 0, said.err
+    done = subprocess.run(repro, cwd=ran, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    report = (ran / "results/report.md").read_text()
+    assert [line for line in report.splitlines() if line.startswith("##")] == ["## A tiny spec (`tiny`)"]
+    assert cli("run", "--json").json["specs"][0]["ran"] == []
+
+
 def test_an_edited_figure_is_redrawn_and_nothing_else(cli: Cli, ran: Path) -> None:
     before = tracked(ran)
     edit(ran, "title: MMCS against", "title: MMCS over")

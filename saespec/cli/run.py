@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -55,9 +56,11 @@ def run(
     from .forecast import forecast
     from .specs import targets
 
+    wanted = targets(specs, settings)
+    _refuse_missing(device)
     done: list[dict[str, Any]] = []
     failure.remember(specs=done)
-    for number, target in enumerate(targets(specs, settings)):
+    for number, target in enumerate(wanted):
         repair_lock(target.plan, target.root, output.note)
         before = forecast(target)
         if not quiet and not json:
@@ -86,6 +89,21 @@ def run(
 def _begun(target: Target) -> dict[str, Any]:
     where = {"spec": target.plan.spec.name, "root": str(target.root), "results": str(target.folder)}
     return {**where, "ran": [], "stage_seconds": {}, "trained": 0}
+
+
+def _refuse_missing(device: str) -> None:
+    """Raise CallError now, and not in a stage after others have run, if the device is not there.
+
+    torch, which alone can tell, takes seconds to import: it is asked only where a device is named.
+    """
+    from saespec.engine.run import DEVICE_VARIABLE
+
+    if device == "auto":
+        device = os.environ.get(DEVICE_VARIABLE, "auto")
+    if device not in ("auto", "cpu"):
+        from saespec.stages.device import chosen
+
+        chosen(device)
 
 
 def _run(target: Target, device: str | None, verbosity: int, done: dict[str, Any]) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
 from saespec.plan.identity import canonical_json, sha256_hex
-from saespec.plan.project import scratch_folder, store_folder, work_folder
+from saespec.plan.orphans import SOURCE
+from saespec.plan.project import scratch_folder, spec_name, store_folder, work_folder
 from saespec.results.atomic import write_bytes
 from saespec.spec.load import LoadedSpec
 
@@ -50,4 +53,7 @@ def scratch(loaded: LoadedSpec, root: Path, notify: Notify = lambda message: Non
     text += stream.getvalue()
     if not spec.exists() or spec.read_text(encoding="utf-8") != text:
         write_bytes(spec, text.encode())
+    file = loaded.files[0]
+    record = {"file": os.path.relpath(file.resolve(), root.resolve()), "name": spec_name(file)}
+    write_bytes(folder / SOURCE, json.dumps(record).encode())
     return Scratch(root=folder, spec=spec, store=store_folder(root))

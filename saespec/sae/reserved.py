@@ -17,6 +17,8 @@ from saespec.errors import Interrupted
 from saespec.results.lock import Notify, Stop
 
 _PAUSE = 0.1
+_EVERYTHING = 0
+"""What `lockf` takes for the size of a range without an end."""
 
 
 @contextmanager
@@ -32,22 +34,38 @@ def reserved(
     path.parent.mkdir(parents=True, exist_ok=True)
     fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        own = frozenset(cell for cell in cell_ids if _taken(fd, cell))
+        own = frozenset(cell for cell in cell_ids if _taken(fd, int(cell, 16)))
         if not own:
             notify(f"{len(cell_ids)} cells: another process trains them; waiting for it")
         while not own:
             if stop():
                 raise Interrupted
             time.sleep(_PAUSE)
-            own = frozenset(cell for cell in cell_ids if _taken(fd, cell))
+            own = frozenset(cell for cell in cell_ids if _taken(fd, int(cell, 16)))
         yield own
     finally:
         os.close(fd)
 
 
-def _taken(fd: int, cell_id: str) -> bool:
+@contextmanager
+def all_reserved(store: Path, notify: Notify) -> Iterator[None]:
+    """While the block runs no process trains a cell of the store; where one does `notify` is told, which raises."""
+    path = store / "locks" / "cells.lock"
+    if not path.exists():
+        yield
+        return
+    fd = os.open(path, os.O_RDWR)
     try:
-        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, int(cell_id, 16))
+        if not _taken(fd, 0, _EVERYTHING):
+            notify("cells: another process trains some; waiting for it")
+        yield
+    finally:
+        os.close(fd)
+
+
+def _taken(fd: int, start: int, size: int = 1) -> bool:
+    try:
+        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, size, start)
     except (BlockingIOError, PermissionError):  # systems differ in what they say
         return False
     return True
