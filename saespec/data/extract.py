@@ -127,7 +127,9 @@ def _tokenise(data: TransformerData, folder: Path, loaded: Loaded, root: Path) -
                 f"`revision:` (files), or install the packages again (python_sources)"
             )
         documents = corpora.documents(data.corpus, part, root)
-        blocks = tokens.contexts(documents, loaded.tokenizer, data.context, data.bos, data.packing, limit)
+        blocks = tokens.contexts(
+            documents, loaded.tokenizer, data.context, data.bos, data.packing, limit, data.special_tokens
+        )
         found = contexts.write(folder, part, _known(blocks, loaded.vocab), limit, corpus)
         if found < limit:
             field = "data.tokens" if part == TRAIN else "data.held_out_tokens"
