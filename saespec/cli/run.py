@@ -49,10 +49,10 @@ def run(
 
     from . import output, verdicts
     from .forecast import forecast
-    from .specs import targets
+    from .specs import runnable
 
     done: list[dict[str, Any]] = []
-    for number, target in enumerate(targets(specs, settings)):
+    for number, target in enumerate(runnable(specs, settings)):
         repair_lock(target.plan, target.root, output.note)
         before = forecast(target)
         if not quiet and not json:

@@ -21,7 +21,7 @@ from saespec.errors import CallError
 from saespec.plan.inputs import site_key
 from saespec.spec.transformer import Site
 
-from .families import NAMES_OF_PLACES, Family, family
+from .families import Family, family, hook, refusal
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -176,39 +176,15 @@ def resolve(model: PreTrainedModel, site: Site) -> ResolvedSite:
     base = _base(model, known)
     blocks = f"{base}{known.blocks}"
     count = len(model.get_submodule(blocks))  # type: ignore[arg-type]
-    layer, hook = _hook(site, known)
-    if layer == "embedding":
+    if refused := refusal(site, known, count):
+        raise CallError(refused)
+    layer, way = hook(site, known)
+    if way is None:
         return ResolvedSite(f"{base}{known.embedding}", "output")
-    if hook is None or not layer.isdecimal() or int(layer) >= count:
-        raise CallError(f"the model has no site {site_key(site)}: {_listed(site, known, count)}")
-    side = "input" if hook.endswith("input") else "output"
-    inner = hook.removesuffix(side)
+    side = "input" if way.endswith("input") else "output"
+    inner = way.removesuffix(side)
     path = f"{blocks}.{int(layer)}.{inner[:-1]}".removesuffix(".")
     return ResolvedSite(path, side, inner.endswith("="))
-
-
-def _hook(site: Site, known: Family) -> tuple[str, str | None]:
-    """The number of a site's block, and its hook in it, None if there is none of that name."""
-    if site.place is not None:
-        place = "resid_pre" if site.place == "embed" else site.place
-        return str(site.layer or 0), known.places.get(place)
-    assert site.name is not None
-    if site.name == "hook_embed":
-        return "embedding", None
-    start, _, rest = site.name.partition(".")
-    layer, _, name = rest.partition(".")
-    if start != "blocks":
-        return "", None
-    return layer, known.names.get(name, known.places.get(NAMES_OF_PLACES.get(name, "")))
-
-
-def _listed(site: Site, known: Family, count: int) -> str:
-    layers = f"0 to {count - 1}" if count > 1 else "0"
-    if site.place is not None:
-        return f"it has embed, and in layers {layers} {', '.join(known.places)}"
-    of_places = [name for name, place in NAMES_OF_PLACES.items() if place in known.places]
-    names = sorted({*known.names, *of_places})
-    return f"it has hook_embed, and with L from {layers} {', '.join(f'blocks.L.{name}' for name in names)}"
 
 
 def _base(model: PreTrainedModel, known: Family) -> str:
