@@ -113,6 +113,26 @@ def test_a_failed_stage_is_named_and_the_same_command_continues(
     assert finished(project)
 
 
+def test_a_file_that_a_stage_finds_damaged_costs_no_run(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(project / "specs/tiny.yaml", project)
+    monkeypatch.setenv("TROUBLE", json.dumps({"measure": "damage once"}))
+    said: list[str] = []
+    run(plan, project, notify=said.append)
+    assert said == ["a.bin: torn: making it again"]
+    assert calls(project).count("measure") == 2
+    assert finished(project)
+
+
+def test_a_file_that_is_damaged_again_ends_the_run(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned(project / "specs/tiny.yaml", project)
+    monkeypatch.setenv("TROUBLE", json.dumps({"measure": "damage"}))
+    with pytest.raises(StageError, match=r"stage measure failed: a\.bin: torn\. Run it again"):
+        run(plan, project)
+    assert calls(project).count("measure") == 2
+
+
 def test_a_failure_of_dvc_itself_is_not_swallowed(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (project / ".dvc/config").write_text("[core\n")
     with pytest.raises(

@@ -337,7 +337,9 @@ def test_cells_on_toy_data_beside_others_have_no_language_model() -> None:
 
 def test_weights_that_were_replaced_are_refused(tmp_path: Path) -> None:
     folder = tmp_path / "37.mlp_hidden"
-    store.write_manifest(folder, store.Manifest("37.mlp_hidden", "float32", 4, "before", "", {}))
+    store.write_manifest(
+        folder, store.Manifest("37.mlp_hidden", "float32", 4, "before", "", {"train": [], "held-out": []})
+    )
     refuse_other_model(tmp_path, "before")
     with pytest.raises(StageError, match="the model is not the one that the activations"):
         refuse_other_model(tmp_path, "after")

@@ -212,7 +212,7 @@ class _Writer:
         self._rows, self._dim, self._dtype, self._pool = rows, dim, DTYPES[dtype], pool
         self._size = store.shard_rows(dim, dtype)
         folder.mkdir(parents=True, exist_ok=True)
-        self._missing = {n for n, path in enumerate(self._paths) if store.read_shard_record(path) is None}
+        self._missing = {n for n, path in enumerate(self._paths) if not store.shard_is_whole(path)}
         self._open: tuple[int, Tensor] | None = None
 
     def wants(self, start: int, stop: int) -> bool:

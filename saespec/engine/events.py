@@ -15,8 +15,9 @@ from typing import Literal
 
 VARIABLE = "SAESPEC_EVENTS"
 
-Event = Literal["start", "done", "failed", "refused"]
-"""refused: what the spec asks for does not exist, and asking again changes nothing."""
+Event = Literal["start", "done", "failed", "refused", "damaged"]
+"""refused: what the spec asks for does not exist, and asking again changes nothing. damaged: a file is not what was
+written; what can be made again was withdrawn, and is when the stages run once more."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,15 @@ class Failure:
     """Empty if it was killed."""
     refused: bool = False
     """Whether the spec must change."""
+    damaged: str = ""
+    """The file that was not what was written, and how; empty for other failures."""
 
 
-def record(event: Event, error: str = "") -> None:
+def record(event: Event, error: str = "", damaged: str = "") -> None:
     """Append an event of the running stage (named by DVC in `DVC_STAGE`); nothing outside an engine's run."""
     path, stage = os.environ.get(VARIABLE), os.environ.get("DVC_STAGE")
     if path and stage:
-        line = {"stage": stage.rpartition(":")[2], "event": event, "error": error}
+        line = {"stage": stage.rpartition(":")[2], "event": event, "error": error, "damaged": damaged}
         with open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
@@ -47,5 +50,7 @@ def failure(path: Path) -> Failure | None:
         if line["event"] == "done":
             found.pop(line["stage"], None)
         else:
-            found[line["stage"]] = Failure(line["stage"], line["error"], line["event"] == "refused")
+            found[line["stage"]] = Failure(
+                line["stage"], line["error"], line["event"] == "refused", line.get("damaged", "")
+            )
     return list(found.values())[-1] if found else None
