@@ -11,7 +11,7 @@ import glob
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -244,8 +244,14 @@ def _row(line: str, where: str, column: str) -> str:
     if not isinstance(row, dict):
         raise CallError(f"{where}: a line must be a JSON object with the key {column!r}")
     if column not in row:
-        raise CallError(f"{where}: no key {column!r}; it has {', '.join(map(repr, row)) or 'none'}")
+        raise CallError(f"{where}: no key {column!r}; it has {_names(row)}")
     return _text(row[column], where, column)
+
+
+def _names(columns: Iterable[str]) -> str:
+    """The columns that there are, and what to do with one."""
+    known = ", ".join(map(repr, columns))
+    return f"{known}: write the one with text as data.corpus.column" if known else "none"
 
 
 def _parquet_column(path: Path, column: str) -> None:
@@ -258,7 +264,7 @@ def _parquet_column(path: Path, column: str) -> None:
     except (OSError, pa.ArrowException) as error:
         raise CallError(f"{path}: cannot be read as Parquet ({error})") from error
     if column not in schema.names:
-        raise CallError(f"{path}: no column {column!r}; it has {', '.join(map(repr, schema.names))}")
+        raise CallError(f"{path}: no column {column!r}; it has {_names(schema.names)}")
     kind = schema.field(column).type
     inner = kind.value_type if pa.types.is_dictionary(kind) else kind
     if not (pa.types.is_string(inner) or pa.types.is_large_string(inner) or pa.types.is_string_view(inner)):

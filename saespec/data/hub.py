@@ -31,7 +31,7 @@ def local_folder(name: str, root: Path) -> Path | None:
         return None
     folder = paths_root(root) / Path(name).expanduser()
     if not folder.is_dir():
-        raise CallError(f"{name}: there is no such folder under {paths_root(root)}")
+        raise CallError(f"{name}: there is no such folder under {paths_root(root)}: put the files there")
     return folder
 
 
