@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -84,7 +85,8 @@ def test_the_second_run_does_nothing(cli: Cli, ran: Path) -> None:
     assert (said.code, said.err) == (0, "")
     assert "everything is up to date" in said.out
     assert tracked(ran) == before
-    assert cli("run", "--json").json["specs"][0]["ran"] == []
+    (entry,) = cli("run", "--json").json["specs"]
+    assert (entry["ran"], entry["trained"], entry["stage_seconds"]) == ([], 0, {})
     assert cli("run", "-q").out == "tiny: done, 1 of 2 claims hold\n"
 
 
@@ -131,6 +133,76 @@ def test_status(cli: Cli, ran: Path) -> None:
     assert "damaged" in said.out
     assert "cells.parquet" in said.out
     assert cli("claims", "tiny").code == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [("claims.json", '"holds": false', '"holds": true'), ("figures/curve.vl.json", "0.05", "0.06")],
+)
+def test_altered_claims_and_charts_are_refused_and_run_makes_them_again(
+    cli: Cli, ran: Path, name: str, old: str, new: str
+) -> None:
+    before = tracked(ran)
+    path = ran / "results/tiny" / name
+    path.write_text(path.read_text().replace(old, new))
+    told = f"{name}: its bytes are not those that saespec wrote (checksum). Delete it and run the spec again"
+    (entry,) = cli("status", "--json").json["specs"]
+    assert entry["state"] == "damaged"
+    assert told in entry["detail"]
+    said = cli("show", f"results/tiny/{name}")
+    assert (said.code, said.out) == (1, "")
+    assert told in said.err
+    if name == "claims.json":
+        assert told in cli("sql", "from claims").err
+    assert cli("run").code == 0
+    assert tracked(ran) == before
+
+
+def test_results_of_an_older_saespec_are_made_again_by_run(cli: Cli, ran: Path) -> None:
+    """They say nothing about where they came from, and DVC holds them for what its stages wrote."""
+    from saespec.plan.stages import DRAWINGS, versions
+
+    before = tracked(ran)
+    older = versions().rpartition("-")[0] + f"-{DRAWINGS - 1}"
+    lock = ran / "results/tiny/dvc.lock"
+    text = lock.read_text().replace(f"--versions {versions()}", f"--versions {older}")
+    hashes = json.loads((ran / "results/tiny/plan.json").read_text())["fingerprints"]
+    for stage in ("figures", "claims"):
+        text = text.replace(hashes[stage], "0" * 64)
+    for name in ("claims.json", "figures/curve.vl.json"):
+        path = ran / "results/tiny" / name
+        old = hashlib.md5(path.read_bytes()).hexdigest()
+        content = json.loads(path.read_text())
+        content.pop("usermeta", None)
+        path.write_text(json.dumps(content.get("claims", content)))
+        text = text.replace(old, hashlib.md5(path.read_bytes()).hexdigest())
+    lock.write_text(text)
+    for name in ("claims.json", "figures/curve.vl.json"):
+        said = cli("show", f"results/tiny/{name}")
+        assert (said.code, said.out) == (1, "")
+        assert "it does not say where it came from: an older saespec wrote it" in said.err
+        assert "Delete it and run the spec again" in said.err
+    assert cli("sql", "from claims").code == 1
+    assert "an older saespec wrote it" in cli("status").out
+    said = cli("run")
+    assert said.code == 0, said.err
+    assert stages_run(ran) == ["plan", "figures", "claims"]
+    assert tracked(ran) == before
+
+
+def test_a_clean_project_leads_dvc_to_nothing_that_is_gone(cli: Cli, ran: Path) -> None:
+    write(ran, "other")
+    assert cli("compile").code == 0
+    (ran / "specs/other.yaml").unlink()
+    repro = [sys.executable, "-m", "dvc", "repro", "-q"]
+    assert subprocess.run(repro, cwd=ran, capture_output=True).returncode != 0
+    said = cli("clean", "--yes")
+    assert said.code == 0, said.err
+    done = subprocess.run(repro, cwd=ran, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    report = (ran / "results/report.md").read_text()
+    assert [line for line in report.splitlines() if line.startswith("##")] == ["## A tiny spec (`tiny`)"]
+    assert cli("run", "--json").json["specs"][0]["ran"] == []
 
 
 def test_an_edited_figure_is_redrawn_and_nothing_else(cli: Cli, ran: Path) -> None:
@@ -190,7 +262,7 @@ def test_dvc_repro_alone_does_the_same(cli: Cli, ran: Path) -> None:
         [sys.executable, "-m", "dvc", "repro"], cwd=ran, env=env, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads((ran / "results/tiny/claims.json").read_text())["perfect"]["holds"] is True
+    assert json.loads((ran / "results/tiny/claims.json").read_text())["claims"]["perfect"]["holds"] is True
     assert (
         "| Fifty steps are enough to recover everything. | holds |" in (ran / "results/report.md").read_text()
     )
@@ -233,6 +305,15 @@ def test_show(cli: Cli, ran: Path) -> None:
         said = cli("show", f"results/tiny/{name}")
         assert said.code == 0
         assert said.out.startswith(f"results/tiny/{name}: ")
+    table, claims, chart = (
+        cli("show", f"results/tiny/{name}", "--json").json["provenance"]
+        for name in ("tables/cells.parquet", "claims.json", "figures/curve.vl.json")
+    )
+    hashes = json.loads((ran / "results/tiny/plan.json").read_text())["fingerprints"]
+    assert claims.pop("claims_hash") == hashes["claims"]
+    assert chart.pop("figure_hash") == hashes["figures"], "its only figure"
+    assert chart.pop("vega_lite").startswith("https://vega.github.io/schema/vega-lite/")
+    assert claims == chart == {key: table[key] for key in table.keys() - {"table", "format"}}
     checkpoint.write_bytes(checkpoint.read_bytes()[:-3])
     said = cli("show", str(checkpoint))
     assert (said.code, said.out) == (1, "")
@@ -249,6 +330,40 @@ def test_explain(cli: Cli, ran: Path) -> None:
     assert cli("explain", "truth", "--json").json["provenance"]["table"] == "truth"
     assert cli("explain", "perfect", "--json").json["verdict"]["holds"] is False
     assert len(cli("explain", "curve", "--json").json["files"]) == 3
+
+
+def test_json_says_what_ran_and_not_what_was_to_run(cli: Cli, ran: Path) -> None:
+    """The cells come from DVC's cache: nothing runs, and nothing is trained though the store is empty."""
+    shutil.rmtree(ran / ".saespec")
+    shutil.rmtree(ran / "results/tiny/cells")
+    said = cli("plan")
+    assert "2 cells in 1 group; nothing to run: DVC's cache has what is missing\n" in said.out
+    assert "  train-d8-b32  restored  results/tiny/cells/relu-d8-n12-b32-s50 is missing\n" in said.out
+    assert cli("plan", "--json").json["specs"][0]["to_train"] == 0
+    (entry,) = cli("run", "--json").json["specs"]
+    assert (entry["ran"], entry["trained"]) == ([], 0)
+    edit(ran, "[0.05, 0.3]", "[0.05, 1.0]")
+    (entry,) = cli("run", "--json").json["specs"]
+    assert entry["ran"] == ["plan", "train-d8-b32", "measure", "figures", "claims"]
+    assert entry["trained"] == 2, "0.05 is not in the store any more"
+    assert list(entry["stage_seconds"]) == entry["ran"]
+    assert all(0 < seconds < 60 for seconds in entry["stage_seconds"].values())
+    edit(ran, "[0.05, 1.0]", "[0.05, 0.3, 1.0]")
+    (entry,) = cli("run", "--json").json["specs"]
+    assert (entry["ran"][1], entry["trained"]) == ("train-d8-b32", 1)
+
+
+def test_json_of_a_run_that_fails_says_what_ran_before(cli: Cli, ran: Path) -> None:
+    edit(ran, "[0.05, 0.3]", "[0.05, 0.3, 1.0]")
+    shutil.rmtree(ran / "results/tiny/figures")
+    (ran / "results/tiny/figures").write_text("in the way\n")
+    said = cli("run", "--json")
+    assert (said.code, said.json["ok"], said.json["error"]["kind"]) == (1, False, "stage")
+    (entry,) = said.json["specs"]
+    assert entry["ran"][:3] == ["plan", "train-d8-b32", "measure"]
+    assert "figures" not in entry["ran"]
+    assert entry["trained"] == 1
+    assert "specs" not in cli("plan", "nothing", "--json").json, "another command's error says nothing of it"
 
 
 def test_settings_lead_to_a_scratch_project(cli: Cli, ran: Path) -> None:
@@ -276,23 +391,46 @@ def test_a_stage_that_fails_says_so_once_and_the_same_command_continues(cli: Cli
 
 
 def test_a_stage_that_refuses_the_spec_promises_nothing(cli: Cli, project: Path) -> None:
-    """What the spec asks for does not exist: exit code 2, as for a spec that `validate` finds wrong."""
-    (project / "text.jsonl").write_text('{"text": "some text"}\n' * 200)
+    """What the spec asks for does not exist: exit code 2, as for what `validate` finds wrong without loading torch."""
+    (project / "text.jsonl").write_text("".join(f'{{"text": "some text, {i} words"}}\n' for i in range(200)))
     edit(
         project,
         "data: {kind: toy, dim: 8, features: 12, active: 2}",
-        "data: {kind: transformer, model: {kind: pretrained, name: ./nowhere}, site: {layer: 0, place: mlp_out},"
-        " corpus: {kind: files, paths: [text.jsonl], held_out: 0.3}, dim: 8, tokens: 100, held_out_tokens: 50,"
-        " context: 16, dtype: float32}",
+        "data: {kind: transformer, model: {kind: trained, layers: 1, width: 8, heads: 1, mlp: 8, context: 16,"
+        " activation: gelly, tokenizer: {kind: bpe, vocabulary: 257}, train: {tokens: 64, batch: 1, lr: 0.01}},"
+        " site: {layer: 0, place: mlp_out}, corpus: {kind: files, paths: [text.jsonl], held_out: 0.3},"
+        " dim: 8, tokens: 100, held_out_tokens: 50, context: 16, dtype: float32}",
     )
     spec = project / "specs/tiny.yaml"
     spec.write_text(spec.read_text().partition("figures:")[0].replace("[recovery, losses]", "[losses]"))
     said = cli("run")
     assert said.code == 2
     (line,) = [line for line in said.err.splitlines() if line.startswith("error: ")]
-    assert "./nowhere: there is no such folder" in line
-    assert line.startswith("error: stage extract-")
+    assert "transformers has no activation function 'gelly'" in line
+    assert line.startswith("error: stage model-")
     assert "the same command continues" not in said.err
+
+
+@pytest.mark.parametrize("command", ["validate", "plan", "compile", "run"])
+def test_results_behind_a_symbolic_link_are_refused_beforehand(
+    cli: Cli, project: Path, tmp_path_factory: pytest.TempPathFactory, command: str
+) -> None:
+    (project / "results").symlink_to(tmp_path_factory.mktemp("elsewhere"))
+    said = cli(command, "specs/tiny.yaml")
+    assert said.code == 2
+    assert "error: results is a symbolic link, behind which DVC tracks nothing: make it a folder." in said.err
+    assert not list((project / "results").iterdir())
+
+
+def test_a_store_behind_a_symbolic_link_works(
+    cli: Cli, project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (project / ".saespec").mkdir()
+    (project / ".saespec/store").symlink_to(elsewhere)
+    assert cli("run", "specs/tiny.yaml", "-q").code == 0
+    assert len(list((elsewhere / "cells").iterdir())) == 2
+    assert "everything is up to date" in cli("run", "specs/tiny.yaml").out
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -335,6 +473,9 @@ def test_interrupted_and_continued_gives_the_same_bytes(
     undisturbed = {path.name: path.read_bytes() for path in (tmp_path / "elsewhere/cells").iterdir()}
     shutil.rmtree(tmp_path / "results/tiny/cells")
     assert cli("run", "-q").code == 0
+    sql = "select cell, sum(steps) as steps, min(steps) > 0 as all_did from runs group by all"
+    rows = cli("sql", sql, "--format", "json").json
+    assert [(row["steps"], row["all_did"]) for row in rows] == [(2 * 20000, True)] * 2, "here and elsewhere"
     assert {
         path.name: path.read_bytes() for path in (tmp_path / ".saespec/store/cells").iterdir()
     } == undisturbed

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from plan_sample import SPEC, calls, edit, make, planned, stand_in
 
-from saespec.engine import dvc
+from saespec.engine import dvc, events
 from saespec.engine.run import compile_plan, run
 from saespec.errors import StageError
 from saespec.plan.freshness import freshness
@@ -113,6 +113,59 @@ def test_a_failed_stage_is_named_and_the_same_command_continues(
     assert finished(project)
 
 
+def test_what_ran_is_told_however_the_run_ends(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned(project / "specs/tiny.yaml", project)
+    told: list[list[tuple[str, bool]]] = []
+
+    def account(ran: list[events.Ran]) -> None:
+        told.append([(one.stage, one.seconds is not None) for one in ran])
+
+    monkeypatch.setenv("TROUBLE", json.dumps({"figures": "fail"}))
+    with pytest.raises(StageError):
+        run(plan, project, account=account)
+    monkeypatch.delenv("TROUBLE")
+    run(plan, project, account=account)
+    run(plan, project, account=account)
+    shutil.rmtree(project / "results/tiny/cells")
+    run(plan, project, account=account)
+    assert told == [
+        [("plan", True), ("train-d8-b4", True), ("measure", True), ("figures", False)],
+        [("figures", True), ("claims", True)],
+        [],
+        [],  # DVC has the cells in its cache
+    ]
+
+
+def test_events_that_are_cut_short_are_read_as_far_as_they_go(tmp_path: Path) -> None:
+    lines = [{"stage": "train-a", "event": "start", "error": ""}]
+    lines += [{"stage": "train-a", "event": "trained", "error": "", "cells": n} for n in (3, 4)]
+    path = tmp_path / "events"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"stage": "tra')
+    assert events.ran(path) == [events.Ran("train-a", trained=7, seconds=None)]
+    assert events.failure(path) == events.Failure("train-a", "")
+    assert events.ran(tmp_path / "none") == []
+
+
+def test_a_file_that_a_stage_finds_damaged_costs_no_run(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(project / "specs/tiny.yaml", project)
+    monkeypatch.setenv("TROUBLE", json.dumps({"measure": "damage once"}))
+    said: list[str] = []
+    run(plan, project, notify=said.append)
+    assert said == ["a.bin: torn: making it again"]
+    assert calls(project).count("measure") == 2
+    assert finished(project)
+
+
+def test_a_file_that_is_damaged_again_ends_the_run(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned(project / "specs/tiny.yaml", project)
+    monkeypatch.setenv("TROUBLE", json.dumps({"measure": "damage"}))
+    with pytest.raises(StageError, match=r"stage measure failed: a\.bin: torn\. Run it again"):
+        run(plan, project)
+    assert calls(project).count("measure") == 2
+
+
 def test_a_failure_of_dvc_itself_is_not_swallowed(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (project / ".dvc/config").write_text("[core\n")
     with pytest.raises(
@@ -127,7 +180,7 @@ def test_a_second_run_at_once_waits_and_finds_all_fresh(project: Path) -> None:
     until(lambda: "measure" in (calls_so_far(project)))
     said: list[str] = []
     states = run(planned(project / "specs/tiny.yaml", project), project, notify=said.append)
-    assert said == [f"tiny: another run is at work (pid {first.pid}); waiting for it"]
+    assert said == [f"tiny: another process is at work (pid {first.pid}); waiting for it"]
     assert {state.state for state in states} == {"fresh"}
     first.communicate()
     assert first.returncode == 0

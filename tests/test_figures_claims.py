@@ -82,8 +82,10 @@ def test_json_is_canonical_exact_and_in_the_specs_words(tables):
         name: Claim(says="S.", sql=f"select {value} as n", holds="n > 0.1")
         for name, value in (("b", "0.1::double + 0.2::double"), ("a", "null"))
     }
-    text = to_json(check(claims, tables)).decode()
-    content = json.loads(text)
+    text = to_json(check(claims, tables), {"spec": "toy"}).decode()
+    whole = json.loads(text)
+    content = whole["claims"]
+    assert whole["saespec"].keys() == {"spec", "sha256"}
     assert content["b"]["numbers"] == {"n": 0.1 + 0.2}
     assert content["b"]["holds"] is True
     assert content["a"] == {
@@ -95,4 +97,4 @@ def test_json_is_canonical_exact_and_in_the_specs_words(tables):
         "sql": "select null as n",
         "why": "n is NULL",
     }
-    assert text == json.dumps(content, sort_keys=True, indent=1) + "\n"
+    assert text == json.dumps(whole, sort_keys=True, indent=1) + "\n"

@@ -85,6 +85,25 @@ def test_chart_json_is_canonical(tables):
     assert text == json.dumps(json.loads(text), sort_keys=True, indent=1, ensure_ascii=False) + "\n"
 
 
+def test_a_chart_says_where_it_came_from_and_its_drawing_does_not(tables):
+    usermeta = {"embedOptions": {"renderer": "svg"}}
+    one = figure(mark="point", encoding={"x": {"field": "mmcs"}}, usermeta=usermeta)
+    plain, told = (draw(one, "f", tables, made) for made in (None, {"git_commit": "abc"}))
+    assert (told.svg, told.png) == (plain.svg, plain.png)
+    whole = json.loads(told.chart)
+    assert whole["usermeta"].pop("saespec")["git_commit"] == "abc"
+    assert whole == json.loads(plain.chart)
+    assert charts.complaint(json.loads(told.chart)) == ""
+
+
+def test_vega_lite_draws_the_same_from_the_written_chart(tables):
+    import vl_convert
+
+    plain, told = (draw(FIGURES["lines"], "f", tables, made) for made in (None, {"git_commit": "abc"}))
+    svgs = [vl_convert.vegalite_to_svg(d.chart.decode(), vl_version=VEGA_LITE) for d in (plain, told)]
+    assert svgs[0] == svgs[1]
+
+
 def test_undefined_numbers_are_null_and_decimals_numbers(tables):
     sql = "select 'nan'::double as mmcs, 1.5::decimal(3, 1) as d union all select 1e0 / 0, 2.5"
     drawing = draw(figure(sql), "f", tables)
@@ -140,6 +159,7 @@ def test_long_captions_are_wrapped_evenly():
     [
         ({"mark": "bar", "data": {"url": "x.csv"}}, "the rows of `sql` are the data"),
         ({"mark": "bar", "title": "T"}, "use the figure's `title`"),
+        ({"mark": "bar", "usermeta": {"saespec": {}}}, "saespec writes there where the chart came from"),
         ({"layer": [{"mark": "bar", "data": {"url": "file:///etc/passwd"}}]}, "outside of the results"),
         ({"mark": {"type": "image", "url": "x.png"}}, "outside of the results"),
         ({"mark": "bar", "transform": [{"calculate": "random()", "as": "r"}]}, r"random\(\) gives another"),

@@ -186,6 +186,14 @@ def test_the_root_file_leads_to_every_spec_of_a_laptops_scale(tmp_path: Path) ->
     assert stage["cmd"] == "saespec stage report"
 
 
+def test_check_does_not_take_a_moved_specs_results_for_left_over(tmp_path: Path) -> None:
+    spec = make(tmp_path)
+    dvcfile.write(planned(spec, tmp_path), tmp_path)
+    dvcfile.write_root(tmp_path)
+    spec.rename(spec.with_name("moved.yaml"))
+    assert not [told for told in dvcfile.check(tmp_path) if "clean" in told]
+
+
 def test_check_says_what_is_out_of_date(tmp_path: Path) -> None:
     spec = make(tmp_path)
     assert dvcfile.check(tmp_path) == [
@@ -198,7 +206,7 @@ def test_check_says_what_is_out_of_date(tmp_path: Path) -> None:
     edit(spec, "name: tiny", "name: renamed")
     dvcfile.write(planned(spec, tmp_path), tmp_path)
     assert dvcfile.check(tmp_path) == [
-        "results/tiny: specs/tiny.yaml no longer compiles to it: delete the folder",
+        "results/tiny: specs/tiny.yaml no longer compiles to it: `saespec clean` removes it",
         "dvc.yaml does not lead to all specs: run `saespec compile`",
     ]
     dvcfile.write_root(tmp_path)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +19,7 @@ from saespec.engine import dvc
 from saespec.engine.run import run
 from saespec.errors import DamagedFileError
 from saespec.plan import dvcfile, identity, planfile
-from saespec.plan.freshness import StageState, freshness
+from saespec.plan.freshness import StageState, freshness, read_lock
 from saespec.plan.model import Plan
 
 PLAN, MEASURE, FIGURES, CLAIMS = "plan", "measure", "figures", "claims"
@@ -49,17 +51,26 @@ def project(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @dataclass
 class Case:
-    change: Callable[[Path], None]
+    change: Callable[[Path], object]
     stale: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
     ran: tuple[str, ...] = ()
     """What DVC then calls; a stale stage that it restores from its cache is not called."""
     trained: int = 0
     reasons: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    restored: tuple[str, ...] = ()
 
 
 def _spec(old: str, new: str) -> Callable[[Path], None]:
     return lambda root: edit(root / "specs/tiny.yaml", old, new)
+
+
+def _lose(root: Path, group: str) -> None:
+    """Delete a group's checkpoints, and one of them in DVC's cache too."""
+    folder = root / "results/tiny/cells" / group
+    md5 = hashlib.md5(next(folder.iterdir()).read_bytes()).hexdigest()
+    (root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
+    shutil.rmtree(folder)
 
 
 def _same_size(root: Path) -> None:
@@ -145,13 +156,41 @@ CASES = {
     ),
     "output deleted": Case(
         lambda root: shutil.rmtree(root / "results/tiny/cells/relu-d8-n8-b4-s10"),
+        reasons={TRAIN: ("results/tiny/cells/relu-d8-n8-b4-s10 is missing",)},
+        restored=(TRAIN,),
+    ),
+    "cell altered": Case(
+        lambda root: next((root / "results/tiny/cells").glob("*/*.safetensors")).write_text("?"),
+        restored=(TRAIN,),
+    ),
+    "cells and the run-cache deleted": Case(
+        lambda root: [shutil.rmtree(root / name) for name in ("results/tiny/cells", ".dvc/cache/runs")],
+        restored=(TRAIN,),
+    ),
+    "output and a cell in the cache deleted": Case(
+        lambda root: _lose(root, "relu-d8-n8-b4-s10"),
         (TRAIN,),
         (MEASURE, FIGURES, CLAIMS),
-        (),  # DVC has it in its cache
-        reasons={
-            TRAIN: ("results/tiny/cells/relu-d8-n8-b4-s10 is missing",),
-            CLAIMS: ("waits for measure",),
-        },
+        (TRAIN,),
+    ),
+    "output deleted, value added": Case(
+        lambda root: (
+            shutil.rmtree(root / "results/tiny/cells/relu-d8-n8-b4-s10"),
+            edit(root / "specs/tiny.yaml", "[0.1, 1.0]", "[0.1, 0.5, 1.0]"),
+        ),
+        (PLAN, TRAIN, MEASURE),
+        (FIGURES, CLAIMS),
+        ALL,
+        2,
+    ),
+    "output and a figure deleted": Case(
+        lambda root: (
+            shutil.rmtree(root / "results/tiny/cells"),
+            (root / "results/tiny/figures/fig01.svg").unlink(),
+        ),
+        (FIGURES,),
+        ran=(FIGURES,),
+        restored=(TRAIN,),
     ),
     "DVC's cache deleted": Case(
         lambda root: shutil.rmtree(root / ".dvc/cache"),
@@ -298,8 +337,11 @@ def _states(plan: Plan, root: Path) -> dict[str, StageState]:
 
 def _judge_and_repro(plan: Plan, root: Path, case: Case) -> None:
     states = _states(plan, root)
-    found = {state: tuple(n for n, s in states.items() if s.state == state) for state in ("stale", "waiting")}
-    assert found == {"stale": case.stale, "waiting": case.waiting}
+    found = {
+        state: tuple(n for n, s in states.items() if s.state == state)
+        for state in ("stale", "waiting", "restored")
+    }
+    assert found == {"stale": case.stale, "waiting": case.waiting, "restored": case.restored}
     assert {name: states[name].reasons for name in case.reasons} == case.reasons
     code, stopped = dvc.repro(root, ["results/tiny/dvc.yaml"], {}, root / "log")
     assert (code, stopped) == (0, False)
@@ -307,3 +349,11 @@ def _judge_and_repro(plan: Plan, root: Path, case: Case) -> None:
     assert tuple(call for call in called if not call.startswith("trained")) == case.ran
     assert len(called) == len(case.ran) + case.trained
     assert all(state.state == "fresh" for state in freshness(plan, root))
+
+
+def test_a_lock_file_that_dvc_is_writing_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "dvc.lock"
+    whole = "schema: '2.0'\nstages:\n  plan:\n    cmd: x\n"
+    path.write_text(whole[:30])
+    threading.Timer(0.3, path.write_text, [whole]).start()
+    assert read_lock(path) == {"plan": {"cmd": "x"}}

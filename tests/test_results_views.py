@@ -8,7 +8,7 @@ import pytest
 from results_sample import PROVENANCE, cell_rows, spec
 
 from saespec.errors import CallError, DamagedFileError, QueryError
-from saespec.results import parquet, query, schema, views
+from saespec.results import document, parquet, query, schema, views
 from saespec.results.query import SqlError, select
 
 TABLES = schema.tables(spec())
@@ -169,6 +169,43 @@ def test_connect_sees_all_specs(tmp_path):
     assert connection.execute(described).fetchone()[:2] == ("float64", "cosine")
 
 
+def made_from(root, name, source):
+    """Write what tells whose results these are."""
+    (root / f"results/{name}/plan.json").write_text(f'{{\n"saespec_plan": 1,\n"sources": ["{source}"],\n}}')
+
+
+def test_results_without_a_spec_are_under_their_own_name_alone(tmp_path):
+    for name in ("toy", "gone", "theirs"):
+        save(tmp_path, name)
+        save(tmp_path, name, "runs", [{"cell": "a", "spec": name, "seconds": 1.0}], where="")
+        verdict = {
+            "says": "S.",
+            "source": "",
+            "holds": True,
+            "why": "",
+            "numbers": {},
+            "condition": "",
+            "sql": "",
+        }
+        (tmp_path / f"results/{name}/claims.json").write_text(json.dumps({"wide": verdict}))
+    made_from(tmp_path, "toy", "specs/toy.yaml")
+    made_from(tmp_path, "gone", "specs/gone.yaml")
+    save(tmp_path, "gone", "curves", [{"cell": "a", "step": 1}])
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs/toy.yaml").write_text("name: toy\n")
+    connection = views.connect(tmp_path)
+    for table in ("cells", "runs", "claims"):
+        assert connection.execute(f"select distinct spec from main.{table}").fetchall() == [("toy",)]
+    for name in ("gone", "theirs"):
+        assert connection.execute(f"select count(*) from {name}.cells").fetchone() == (78,)
+    assert connection.execute("select count(*) from gone.curves").fetchone() == (1,)
+    described = "select distinct spec from columns order by all"
+    assert connection.execute(described).fetchall() == [("gone",), ("theirs",), ("toy",)]
+    (tmp_path / "specs/toy.yaml").unlink()
+    copied = views.connect(tmp_path).execute("select distinct spec from cells").fetchall()
+    assert copied == [("theirs",)], "with no spec that ran, what was copied in stands together"
+
+
 def test_specs_with_different_columns_are_united_by_name(tmp_path):
     save(tmp_path, "toy")
     columns = schema.tables(spec(measure=["losses"]))["cells"]
@@ -182,11 +219,12 @@ def test_connect_shows_verdicts(tmp_path):
     verdict = {"says": "S.", "source": "", "holds": None, "why": "w is NULL", "numbers": {"w": 1.5}}
     path = tmp_path / "results/toy/claims.json"
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"wide": {**verdict, "condition": "w > 1", "sql": "select 1.5 as w"}}))
+    claims = {"wide": {**verdict, "condition": "w > 1", "sql": "select 1.5 as w"}}
+    path.write_bytes(document.encode({"claims": claims}, document.CLAIMS, PROVENANCE))
     sql = "select spec, claim, holds, why, (numbers->>'w')::double from claims"
     assert views.connect(tmp_path).execute(sql).fetchall() == [("toy", "wide", None, "w is NULL", 1.5)]
-    path.write_text("[{")
-    with pytest.raises(DamagedFileError, match=r"claims\.json"):
+    path.write_bytes(path.read_bytes().replace(b"1.5,", b"2.5,").replace(b"1.5\n", b"2.5\n"))
+    with pytest.raises(DamagedFileError, match=r"claims\.json: its bytes are not those that saespec wrote"):
         views.connect(tmp_path)
 
 

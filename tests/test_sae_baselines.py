@@ -15,6 +15,7 @@ from spec_sample import GOOD, edit, load_text, one_problem
 
 from saespec.data.source import source
 from saespec.data.toy import Toy
+from saespec.errors import Interrupted
 from saespec.measure.tables import tables
 from saespec.measure.trained import Trained, load
 from saespec.plan.groups import group_name
@@ -23,7 +24,6 @@ from saespec.plan.model import Cell
 from saespec.sae.checkpoint import Store, read
 from saespec.sae.cosine import mmcs
 from saespec.sae.fit import fit
-from saespec.sae.spread import Interrupted
 from saespec.sae.train import CURVE, Finished, Progress
 from saespec.spec.effect import reason, unread
 from saespec.spec.fields import cell_fields

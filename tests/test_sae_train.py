@@ -9,12 +9,11 @@ import pytest
 import torch
 from cells import cell, stop_after
 
-from saespec.errors import DamagedFileError
+from saespec.errors import DamagedFileError, Interrupted
 from saespec.plan.model import Cell
 from saespec.sae import checkpoint
 from saespec.sae.captured import CapturedStep
 from saespec.sae.checkpoint import Store
-from saespec.sae.spread import Interrupted
 from saespec.sae.stack import Stack, split, width
 from saespec.sae.train import Finished, curve_points, train
 
@@ -98,6 +97,17 @@ def test_a_snapshot_serves_any_of_its_cells(tmp_path: Path) -> None:
     train(cells[:2], Store(tmp_path / "other"), [CPU], finished=took.append)
     assert took[0].steps == (14, 14), "those that were not asked for continue too"
     assert Store(tmp_path / "other").partials() == []
+
+
+def test_what_a_stopped_run_did_is_told_and_not_told_again(tmp_path: Path) -> None:
+    cells, store = sixteen()[:2], Store(tmp_path)
+    took: list[Finished] = []
+    assert cells[0].config.train.steps == 40
+    for _ in range(2):  # the second time it stops right at the end
+        with pytest.raises(Interrupted):
+            train(cells, store, [CPU], finished=took.append, stop=stop_after(19))
+    train(cells, store, [CPU], finished=took.append)
+    assert [(one.steps, one.stored) for one in took] == [((20, 20), False), ((20, 20), False), ((0, 0), True)]
 
 
 def test_a_damaged_snapshot_only_costs_time(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from saespec.errors import CallError, DamagedFileError, QueryError, SpecError, StageError
+from saespec.errors import CallError, DamagedFileError, QueryError, SpecError, StageError, reason
 
 from . import output
 
@@ -23,17 +23,31 @@ _KINDS: tuple[tuple[type[BaseException], str, int], ...] = (
 )
 
 
+_before: dict[str, Any] = {}
+
+
+def begin() -> None:
+    """A command line begins, and has done nothing yet."""
+    _before.clear()
+
+
+def remember(**done: Any) -> None:
+    """Have JSON about what stops the command say this too: what was done before. Typer lets no error carry it."""
+    _before.update(done)
+
+
 def report(error: BaseException, words: Sequence[str]) -> int:
     """Print an error that is meant for the user; return the exit code.
 
     As JSON on standard output where the command line asks for JSON:
-    `{"ok": false, "error": {"kind", "message", "problems"}}`; else as text on standard error.
+    `{"ok": false, "error": {"kind", "message", "problems"}}`, and what `remember` was told; else as text on
+    standard error.
     """
     kind, code = next((kind, code) for types, kind, code in _KINDS if isinstance(error, types))
-    message = _file_trouble(error) if isinstance(error, OSError) else str(error)
+    message = text(error)
     problems = output.problems_json(error.problems) if isinstance(error, SpecError) else []
     if wants_json(words):
-        output.json({"ok": False, "error": {"kind": kind, "message": message, "problems": problems}})
+        _json(kind, message, problems)
     elif isinstance(error, SpecError):
         output.note(output.coloured_problems(error))
         output.note(output.count(len(error.problems), "problem"))
@@ -50,9 +64,7 @@ def is_usage(error: BaseException) -> bool:
 def usage(error: Any, words: Sequence[str]) -> int:
     """Print what is wrong with a command line; return the exit code."""
     if wants_json(words):
-        output.json(
-            {"ok": False, "error": {"kind": "call", "message": error.format_message(), "problems": []}}
-        )
+        _json("call", error.format_message())
     else:
         error.show()
     return 2
@@ -63,7 +75,7 @@ def interrupted(words: Sequence[str] = ()) -> int:
     if os.environ.get("SAESPEC_EVENTS"):
         return 130
     if wants_json(words):
-        output.json({"ok": False, "error": {"kind": "interrupted", "message": STOPPED, "problems": []}})
+        _json("interrupted", STOPPED)
     else:
         output.note(STOPPED)
     return 130
@@ -81,6 +93,13 @@ def wants_json(words: Sequence[str]) -> bool:
     return "--json" in words or "--format=json" in words or ("--format", "json") in pairs
 
 
-def _file_trouble(error: OSError) -> str:
-    what = error.strerror or str(error)
-    return f"{error.filename}: {what}" if error.filename else what
+def text(error: BaseException) -> str:
+    """Return an error's message; of a file that could not be used, its name and why."""
+    if not isinstance(error, OSError):
+        return str(error)
+    return f"{error.filename}: {reason(error)}" if error.filename else reason(error)
+
+
+def _json(kind: str, message: str, problems: Sequence[Any] = ()) -> None:
+    error = {"kind": kind, "message": message, "problems": list(problems)}
+    output.json({"ok": False, "error": error, **_before})

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from saespec.plan.cost import Cost, PlanCost
-from saespec.plan.freshness import StageState
+from saespec.plan.freshness import UNCHANGED, StageState
 from saespec.plan.model import Cell, Group
 
 from . import output
@@ -28,7 +28,7 @@ class Forecast:
     inputs: dict[str, Cost]
     """What each stage that trains a model or extracts activations, and is not fresh, would take."""
     done: frozenset[str]
-    """Cells that need no training: finished in the store, or of a stage that is fresh."""
+    """Cells that need no training: finished in the store, or of a stage that is fresh or that DVC's cache has."""
 
     def to_train(self, group: Group) -> list[Cell]:
         """Return the cells of a group that a run would train."""
@@ -40,16 +40,18 @@ class Forecast:
             yield group, self.cost.groups[group.name]
 
     def stages_to_run(self) -> list[str]:
-        """Return the names of the stages that are not fresh."""
-        return [state.stage.name for state in self.states if state.state != "fresh"]
+        """Return the names of the stages that run, or may: not of those that are fresh or in DVC's cache."""
+        return [state.stage.name for state in self.states if state.state not in UNCHANGED]
 
     def sentence(self) -> str:
         """Return the plan in one line."""
         plan, total = self.target.plan, self.cost.total
         what = f"{output.count(len(plan.cells), 'cell')} in {output.count(len(plan.groups), 'group')}"
         left = self.stages_to_run()
-        if not left:
+        if all(state.state == "fresh" for state in self.states):
             return f"{what}; everything is up to date"
+        if not left:
+            return f"{what}; nothing to run: DVC's cache has what is missing"
         if not total.cells:
             names = ", ".join(left) if len(left) <= 3 else f"at most {len(left)} stages"
             return f"{what}; nothing to train; to run: {names}"
@@ -66,7 +68,7 @@ def forecast(target: Target) -> Forecast:
     with store_of(target):
         states = freshness(target.plan, target.root)
         store = store_folder(target.root)
-    fresh = {state.stage.name for state in states if state.state == "fresh"}
+    fresh = {state.stage.name for state in states if state.state in UNCHANGED}
     done = {
         cell.id
         for stage in target.plan.stages

@@ -42,7 +42,7 @@ def init(
     Overwrites nothing: a README or .gitignore that is there is kept, and a spec that is there is an error.
     """
     from saespec.engine.dvc import ensure_repo
-    from saespec.errors import CallError
+    from saespec.errors import CallError, StageError, last_words
     from saespec.spec.schema import json_schema
 
     from . import output
@@ -59,8 +59,10 @@ def init(
     root = folder.resolve()
     with_git = git and shutil.which("git") is not None
     if with_git and not any((parent / ".git").exists() for parent in (root, *root.parents)):
-        subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
-    ensure_repo(root, git=git)
+        done = subprocess.run(["git", "init", "--quiet"], cwd=root, capture_output=True, text=True)
+        if done.returncode:
+            raise StageError(f"cannot make {root} a git repository: {last_words(done)}")
+    ensure_repo(root, git=git, notify=output.note)
     (root / "specs").mkdir(exist_ok=True)
     for name, text in new.items():
         (root / name).write_text(text, encoding="utf-8")

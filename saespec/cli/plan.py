@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from .forecast import Forecast
 
-_COLOURS = {"fresh": "green", "stale": "yellow", "waiting": "dim"}
+_COLOURS = {"fresh": "green", "restored": "green", "stale": "yellow", "waiting": "dim"}
 
 
 def plan(
@@ -24,8 +24,8 @@ def plan(
 ) -> None:
     """Show what a run would do: cells, groups, stages, which of them are not up to date and why.
 
-    A stage is fresh (would not run), stale (would run) or waiting (would run if what it depends on comes
-    out different). Times, memory and disk are estimates.
+    A stage is fresh (would not run), restored (nor that: DVC has its outputs in its cache), stale (would run)
+    or waiting (would run if what it depends on comes out different). Times, memory and disk are estimates.
 
     JSON: {ok, specs: [{spec, path, root, cells, to_train, seconds, memory_bytes, disk_bytes,
     groups: [{name, cells, to_train, seconds, memory_bytes, disk_bytes}], inputs: [{stage, seconds, disk_bytes}],
@@ -33,9 +33,9 @@ def plan(
     """
     from . import output
     from .forecast import forecast
-    from .specs import targets
+    from .specs import runnable
 
-    found = [forecast(target) for target in targets(specs, settings)]
+    found = [forecast(target) for target in runnable(specs, settings)]
     if json:
         output.json({"ok": True, "specs": [_json(one) for one in found]})
         return
@@ -73,8 +73,8 @@ def _print(one: Forecast, cells: bool) -> None:
         output.say()
     for state in one.states:
         name = state.stage.name.ljust(max(len(s.stage.name) for s in one.states))
-        word = output.paint(state.state.ljust(7), _COLOURS[state.state])
-        rest = " " * (len(name) + 13)
+        word = output.paint(state.state.ljust(8), _COLOURS[state.state])
+        rest = " " * (len(name) + 14)
         reasons = state.reasons or ("",)
         for number, reason in enumerate(reasons):
             output.say((f"  {name}  {word}  {reason}" if number == 0 else f"{rest}{reason}").rstrip())

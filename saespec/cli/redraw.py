@@ -24,10 +24,9 @@ def judged(target: Target) -> Verdicts:
     """Judge every claim, without writing the verdicts down."""
     import json
 
-    from saespec.figures.claims import to_json
     from saespec.stages.report import judge_claims
 
-    verdicts: dict[str, Any] = json.loads(to_json(judge_claims(target.plan.spec, _folder(target))))
+    verdicts: dict[str, Any] = json.loads(judge_claims(target.plan.spec, _folder(target)))["claims"]
     return {name: verdicts[name] for name in target.plan.spec.claims}
 
 

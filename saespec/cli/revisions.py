@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path, PurePosixPath
 
-from saespec.errors import CallError
+from saespec.errors import CallError, last_words, reason
 
 
 def checked_out(revision: str, path: str, folder: Path) -> Path:
@@ -50,6 +50,8 @@ def _git(*arguments: str) -> str:
         done = subprocess.run(["git", *arguments], capture_output=True, text=True, encoding="utf-8")
     except FileNotFoundError:
         raise CallError("git is not installed, so there are no revisions to compare") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CallError(f"git {' '.join(arguments)}: {reason(error)}") from None
     if done.returncode:
-        raise CallError(f"git {' '.join(arguments)}: {done.stderr.strip().removeprefix('fatal: ')}")
+        raise CallError(f"git {' '.join(arguments)}: {last_words(done).removeprefix('fatal: ')}")
     return done.stdout

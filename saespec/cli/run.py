@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,8 @@ import typer
 from . import options
 
 if TYPE_CHECKING:
+    from saespec.engine.events import Ran
+
     from .forecast import Forecast
     from .specs import Target
     from .verdicts import Verdicts
@@ -40,41 +43,38 @@ def run(
 
     Interrupted, or the machine died: the same command continues.
 
-    JSON: {ok, specs: [{spec, root, results, ran: [stage], trained, seconds, figures: [path], tables: [path],
-    claims: [{claim, says, source, holds, why, numbers, condition, sql}]}]}
+    JSON: {ok, specs: [{spec, root, results, ran: [stage], stage_seconds: {stage: seconds}, trained, seconds,
+    figures: [path], tables: [path], claims: [{claim, says, source, holds, why, numbers, condition, sql}]}]}.
+    What DVC took from its cache did not run; a cell found in the store was not trained. A run that fails says in
+    {ok, error, specs} what it did before; the last spec then has no figures, tables and claims.
     """
     import time
 
     from saespec.engine.run import repair_lock
 
-    from . import output, verdicts
+    from . import failure, output, verdicts
     from .forecast import forecast
-    from .specs import targets
+    from .specs import runnable
 
+    wanted = runnable(specs, settings)
+    _refuse_missing(device)
     done: list[dict[str, Any]] = []
-    for number, target in enumerate(targets(specs, settings)):
+    failure.remember(specs=done)
+    for number, target in enumerate(wanted):
         repair_lock(target.plan, target.root, output.note)
         before = forecast(target)
         if not quiet and not json:
             output.say("\n" * bool(number) + _heading(before))
+        done.append(_begun(target))
         clock = time.perf_counter()
-        _run(target, None if device == "auto" else device, 0 if quiet else 2 if verbose else 1)
+        _run(target, None if device == "auto" else device, 0 if quiet else 2 if verbose else 1, done[-1])
         found = verdicts.read(target.root / target.plan.folder, target.plan.spec.claims)
-        done.append(
-            {
-                "spec": target.plan.spec.name,
-                "root": str(target.root),
-                "results": str(target.folder),
-                "ran": before.stages_to_run(),
-                "trained": before.cost.total.cells,
-                "seconds": round(time.perf_counter() - clock, 3),
-                "figures": [
-                    str(target.folder / "figures" / f"{name}.png") for name in target.plan.spec.figures
-                ],
-                "tables": [str(target.root / path) for path in _tables(target)],
-                "claims": verdicts.listed(found),
-            }
-        )
+        done[-1] |= {
+            "seconds": round(time.perf_counter() - clock, 3),
+            "figures": [str(target.folder / "figures" / f"{name}.png") for name in target.plan.spec.figures],
+            "tables": [str(target.root / path) for path in _tables(target)],
+            "claims": verdicts.listed(found),
+        }
         if quiet and not json:
             told = f", {verdicts.summary(found)}" if found else ""
             output.say(f"{target.plan.spec.name}: done{told}")
@@ -86,25 +86,48 @@ def run(
         raise typer.Exit(1)
 
 
-def _run(target: Target, device: str | None, verbosity: int) -> None:
-    from saespec.engine.run import Interrupted
+def _begun(target: Target) -> dict[str, Any]:
+    where = {"spec": target.plan.spec.name, "root": str(target.root), "results": str(target.folder)}
+    return {**where, "ran": [], "stage_seconds": {}, "trained": 0}
+
+
+def _refuse_missing(device: str) -> None:
+    """Raise CallError now, and not in a stage after others have run, if the device is not there.
+
+    torch, which alone can tell, takes seconds to import: it is asked only where a device is named.
+    """
+    from saespec.engine.run import DEVICE_VARIABLE
+
+    if device == "auto":
+        device = os.environ.get(DEVICE_VARIABLE, "auto")
+    if device not in ("auto", "cpu"):
+        from saespec.stages.device import chosen
+
+        chosen(device)
+
+
+def _run(target: Target, device: str | None, verbosity: int, done: dict[str, Any]) -> None:
+    """Run a spec, and write into `done` what of it ran."""
     from saespec.engine.run import run as run_plan
 
     from . import output
     from .specs import store_of
 
-    try:
-        with store_of(target):
-            run_plan(
-                target.plan,
-                target.root,
-                device=device,
-                verbosity=verbosity,
-                store=target.store,
-                notify=output.note,
-            )
-    except Interrupted:
-        raise KeyboardInterrupt from None
+    def account(ran: list[Ran]) -> None:
+        done["stage_seconds"] = {one.stage: one.seconds for one in ran if one.seconds is not None}
+        done["ran"] = list(done["stage_seconds"])
+        done["trained"] = sum(one.trained for one in ran)
+
+    with store_of(target):
+        run_plan(
+            target.plan,
+            target.root,
+            device=device,
+            verbosity=verbosity,
+            store=target.store,
+            notify=output.note,
+            account=account,
+        )
 
 
 def _heading(before: Forecast) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -103,13 +102,15 @@ def _plan(file: Path, rows: int) -> dict[str, Any]:
 
 
 def _chart(file: Path, rows: int) -> dict[str, Any]:
-    chart = _json(file)
+    from saespec.results import document
+
+    chart, provenance = document.read(file, document.CHART)
     values = chart.get("data", {}).get("values", [])
     title = chart.get("title", {})
     text = title.get("text", "") if isinstance(title, dict) else title
     return {
         "kind": "chart",
-        "provenance": {"vega_lite": chart.get("$schema", "")},
+        "provenance": {**provenance, "vega_lite": chart.get("$schema", "")},
         "title": " ".join(text) if isinstance(text, list) else str(text),
         "fields": list(dict.fromkeys(key for row in values for key in row)),
         "row_count": len(values),
@@ -118,20 +119,12 @@ def _chart(file: Path, rows: int) -> dict[str, Any]:
 
 
 def _claims(file: Path, rows: int) -> dict[str, Any]:
+    from saespec.results import document
+
     from . import verdicts
 
-    return {"kind": "claims", "provenance": {}, "claims": verdicts.listed(verdicts.read(file.parent))}
-
-
-def _json(file: Path) -> dict[str, Any]:
-    from saespec.errors import DamagedFileError
-
-    try:
-        found = json_.loads(file.read_text(encoding="utf-8"))
-        assert isinstance(found, dict)
-    except (ValueError, AssertionError):
-        raise DamagedFileError(file, "is not what saespec wrote", "Run the spec again.") from None
-    return found
+    found, provenance = document.verdicts(file)
+    return {"kind": "claims", "provenance": provenance, "claims": verdicts.listed(found)}
 
 
 _KINDS = {
@@ -174,6 +167,7 @@ def _print(file: Path, found: dict[str, Any]) -> None:
     if groups := found.get("groups"):
         output.say(output.table([(g["name"], g["cells"]) for g in groups], ("group", "cells"), "  "))
     if claims := found.get("claims"):
+        output.say()
         output.say(verdicts.table({v["claim"]: v for v in claims}))
     if first := found.get("rows"):
         output.say()

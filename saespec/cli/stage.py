@@ -55,16 +55,13 @@ def model(
     """Train a language model."""
     stop = _Stop()
     with _told(f"model-{which}"):
-        from saespec.data.interrupt import Interrupted
         from saespec.stages.inputs import model as make
 
+        from . import output
         from .progress import Share
 
         with Share(f"model-{which}") as share:
-            try:
-                make(plan_path, which, share, stop)
-            except Interrupted:
-                raise KeyboardInterrupt from None
+            make(plan_path, which, share, stop, output.note)
 
 
 @app.command()
@@ -75,16 +72,13 @@ def extract(
     """Extract activations."""
     stop = _Stop()
     with _told(f"extract-{which}"):
-        from saespec.data.interrupt import Interrupted
         from saespec.stages.inputs import extract as make
 
+        from . import output
         from .progress import Share
 
         with Share(f"extract-{which}") as share:
-            try:
-                make(plan_path, which, share, stop)
-            except Interrupted:
-                raise KeyboardInterrupt from None
+            make(plan_path, which, share, stop, output.note)
 
 
 @app.command()
@@ -95,16 +89,13 @@ def train(
     """Train the cells that read batches of one shape."""
     stop = _Stop()
     with _told(f"train-{which}", quietly=True):
-        from saespec.sae.spread import Interrupted
         from saespec.stages.train import train as make
 
+        from . import output
         from .progress import Display
 
         with Display(f"train-{which}") as display:
-            try:
-                make(plan_path, which, display.start, display.update, stop)
-            except Interrupted:
-                raise KeyboardInterrupt from None
+            make(plan_path, which, display.start, display.update, stop, _trained, output.note)
 
 
 @app.command()
@@ -143,6 +134,12 @@ def report() -> None:
         make(Path.cwd())
 
 
+def _trained(cells: int) -> None:
+    from saespec.engine import events
+
+    events.record("trained", cells=cells)
+
+
 class _Stop:
     """Whether SIGINT or SIGTERM came. The trainer asks, saves and stops; a second one does not wait for it."""
 
@@ -165,7 +162,7 @@ def _told(name: str, quietly: bool = False) -> Iterator[None]:
     """Tell the engine, and a person if there is no engine, how a stage went; exit with its code."""
     from saespec.engine import events
     from saespec.engine.run import VERBOSITY_VARIABLE
-    from saespec.errors import CallError, SaespecError
+    from saespec.errors import CallError, DamagedFileError, Interrupted, SaespecError, reason
 
     from . import failure, output
 
@@ -174,19 +171,22 @@ def _told(name: str, quietly: bool = False) -> Iterator[None]:
     clock = time.perf_counter()
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Interrupted):
         events.record("failed", "interrupted")
         raise typer.Exit(130) from None
     except (SaespecError, OSError) as error:
-        events.record("refused" if isinstance(error, CallError) else "failed", str(error))
+        if isinstance(error, DamagedFileError):
+            events.record("damaged", str(error), f"{error.file}: {error.what}")
+        else:
+            events.record("refused" if isinstance(error, CallError) else "failed", failure.text(error))
         if alone:
             failure.report(error, ())
         raise typer.Exit(1) from None
     except Exception as error:
-        events.record("failed", f"{type(error).__name__}: {error} (a bug: the traceback is above)")
+        events.record("failed", f"{type(error).__name__}: {reason(error)} (a bug: the traceback is above)")
         traceback.print_exc()
         raise typer.Exit(1) from None
-    events.record("done")
+    seconds = time.perf_counter() - clock
+    events.record("done", seconds=round(seconds, 3))
     if not quietly and os.environ.get(VERBOSITY_VARIABLE, "1") != "0":
-        took = output.duration(time.perf_counter() - clock)
-        output.note(output.paint(f"  {name}  {took}", "dim", sys.stderr))
+        output.note(output.paint(f"  {name}  {output.duration(seconds)}", "dim", sys.stderr))

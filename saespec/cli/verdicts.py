@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from saespec.errors import DamagedFileError
+from saespec.results import document
 
 from . import output
 
@@ -19,19 +18,15 @@ _WIDTH = 15
 
 
 def read(folder: Path, names: Iterable[str] | None = None) -> Verdicts:
-    """Return the verdicts in a results folder, those of `names` in that order; none if there are none."""
+    """Return the verdicts in a results folder, those of `names` in that order; none without any.
+
+    Raises DamagedFileError if the file is not what saespec wrote.
+    """
     path = folder / "claims.json"
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        known = {
-            name: dict(found[name]) for name in found if found[name].keys() >= {"says", "holds", "numbers"}
-        }
-        return known if names is None else {name: known[name] for name in names if name in known}
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except (ValueError, AttributeError, TypeError):
-        remedy = "Delete it and run the spec again: it is judged anew."
-        raise DamagedFileError(path, "not the verdicts that saespec wrote", remedy) from None
+    known, _ = document.verdicts(path)
+    return known if names is None else {name: known[name] for name in names if name in known}
 
 
 def listed(verdicts: Verdicts) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from saespec.errors import CallError, SaespecError, StageError
+from saespec.errors import CallError, SaespecError, StageError, reason
 from saespec.plan.project import paths_root
 from saespec.spec.transformer import is_folder
 
@@ -24,14 +24,14 @@ def local_folder(name: str, root: Path) -> Path | None:
     hub id is a folder's name too.
     """
     if not is_folder(name):
-        if Path(name).is_dir():  # the libraries would take it without a word
+        if (root / name).is_dir():  # the libraries would take it without a word
             raise CallError(
                 f"{name} is a folder here: write ./{name} for it, or rename it for the hub's {name}"
             )
         return None
     folder = paths_root(root) / Path(name).expanduser()
     if not folder.is_dir():
-        raise CallError(f"{name}: there is no such folder under {paths_root(root)}")
+        raise CallError(f"{name}: there is no such folder under {paths_root(root)}: put the files there")
     return folder
 
 
@@ -114,8 +114,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _first_line(error: BaseException) -> str:
-    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return text[:300] or type(error).__name__
+    return reason(error)[:300]
 
 
 LIBRARIES = ("transformers", "datasets", "huggingface_hub", "accelerate")

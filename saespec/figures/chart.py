@@ -37,6 +37,8 @@ def refused(chart: Mapping[str, Any]) -> Iterator[Refusal]:
     for key, instead in (("data", "the rows of `sql` are the data"), ("title", "use the figure's `title`")):
         if key in chart:
             yield Refusal((key,), instead)
+    if isinstance(other := chart.get("usermeta"), Mapping) and "saespec" in other:
+        yield Refusal(("usermeta", "saespec"), "saespec writes there where the chart came from")
     yield from _refused_within(chart, ())
 
 

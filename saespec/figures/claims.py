@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from saespec.results import document
 from saespec.results.query import Rows, SqlError, select
 from saespec.spec.report import Claim
-
-from .draw import canonical
 
 if TYPE_CHECKING:
     import duckdb
@@ -41,11 +40,10 @@ def check(claims: Mapping[str, Claim], connection: duckdb.DuckDBPyConnection) ->
     return [_judge(name, claim, connection) for name, claim in claims.items()]
 
 
-def to_json(verdicts: Sequence[Verdict]) -> bytes:
-    """Return `claims.json`: each verdict by the claim's name, in canonical form with full precision."""
-    return canonical(
-        {v.name: {key: value for key, value in asdict(v).items() if key != "name"} for v in verdicts}
-    )
+def to_json(verdicts: Sequence[Verdict], provenance: Mapping[str, str]) -> bytes:
+    """Return `claims.json`: each verdict by the claim's name, with full precision, and where they came from."""
+    by_name = {v.name: {key: value for key, value in asdict(v).items() if key != "name"} for v in verdicts}
+    return document.encode({"claims": by_name}, document.CLAIMS, provenance)
 
 
 def evaluate(rows: Rows, condition: str, connection: duckdb.DuckDBPyConnection) -> bool | None:

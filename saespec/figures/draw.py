@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import textwrap
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from saespec.errors import QueryError
+from saespec.results.document import CHART, canonical, encode
 from saespec.results.query import Rows, SqlError, select
 from saespec.spec.report import Figure
 
@@ -40,8 +40,15 @@ class Drawing:
     """The whole Vega-Lite chart, data included: any Vega-Lite renders it again."""
 
 
-def draw(figure: Figure, name: str, connection: duckdb.DuckDBPyConnection) -> Drawing:
+def draw(
+    figure: Figure,
+    name: str,
+    connection: duckdb.DuckDBPyConnection,
+    provenance: Mapping[str, str] | None = None,
+) -> Drawing:
     """Run a figure's query on a connection made by `spec_connection` and draw its chart.
+
+    With provenance, the chart says in `usermeta` where it came from, and has a checksum; what is drawn does not.
 
     Raises QueryError, naming the figure, if the query does not run or Vega-Lite refuses the chart.
     """
@@ -53,7 +60,7 @@ def draw(figure: Figure, name: str, connection: duckdb.DuckDBPyConnection) -> Dr
         raise QueryError(f"figure {name}: {refusal.message}")
     if message := complaint(figure.vega_lite):
         raise QueryError(f"figure {name}: Vega-Lite refuses the chart: {message}")
-    return _render(name, chart(figure, rows))
+    return _render(name, chart(figure, rows), provenance)
 
 
 def chart(figure: Figure, rows: Rows) -> dict[str, Any]:
@@ -72,13 +79,7 @@ def chart(figure: Figure, rows: Rows) -> dict[str, Any]:
     }
 
 
-def canonical(content: Any) -> bytes:
-    """Return the one JSON text of a value for files in git: sorted keys, a line each, shortest floats."""
-    text = json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
-    return text.encode() + b"\n"
-
-
-def _render(name: str, content: dict[str, Any]) -> Drawing:
+def _render(name: str, content: dict[str, Any], provenance: Mapping[str, str] | None) -> Drawing:
     import vl_convert
 
     text = canonical(content)
@@ -89,7 +90,8 @@ def _render(name: str, content: dict[str, Any]) -> Drawing:
     except ValueError as error:
         reason = str(error).split("\n    at ")[0].replace("\n", " ")
         raise QueryError(f"figure {name}: {reason}") from error
-    return Drawing(svg=svg.encode() + b"\n", png=png, chart=text)
+    whole = text if provenance is None else encode(content, CHART, provenance)
+    return Drawing(svg=svg.encode() + b"\n", png=png, chart=whole)
 
 
 def _renumbered(svg: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +29,13 @@ from .model import Cell, Plan, Stage
 from .planfile import PlanFile
 from .project import store_folder, stored_cell
 
-State = Literal["fresh", "stale", "waiting"]
+_WRITTEN_WITHIN = 1.0
+"""Seconds that DVC may take to write a `dvc.lock`."""
+
+State = Literal["fresh", "restored", "stale", "waiting"]
+
+UNCHANGED: tuple[State, ...] = ("fresh", "restored")
+"""States in which a stage does not run, and leaves its outputs as they were."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,8 @@ class StageState:
 
     stage: Stage
     state: State
-    """fresh: it would not. stale: it would. waiting: it would if what it depends on comes out different."""
+    """fresh: it would not. restored: nor would it, DVC puts its outputs back from its cache. stale: it would.
+    waiting: it would if what it depends on comes out different."""
     reasons: tuple[str, ...]
     """Why it is not fresh, for people."""
     new_cells: int = 0
@@ -73,18 +81,23 @@ class _Judge:
 
     def add(self, stage: Stage) -> None:
         entry = self.lock.get(stage.name)
+        cached = False
         if entry is None:
             reasons = self.why.never_run(stage)
         else:
             reasons = [*self._called(stage, entry), *self._dependencies(stage, entry)]
-            reasons += self._outputs(stage, entry, explained=bool(reasons))
+            changed = bool(reasons)
+            reasons += self._outputs(stage, entry, explained=changed)
+            cached = not changed and self._in_cache(stage, entry)
             reasons += [
                 f"{mark} is no longer in the store"
                 for mark in stage.marks
                 if not (self.store / mark).exists()
             ]
-        upstream = [name for name in self._makers_of(stage) if self.states[name].state != "fresh"]
+        upstream = [name for name in self._makers_of(stage) if self.states[name].state not in UNCHANGED]
         state: State = "stale" if reasons else "waiting" if upstream else "fresh"
+        if reasons and cached and not upstream:
+            state = "restored"
         if state == "waiting":
             reasons = [f"waits for {', '.join(upstream)}"]
         cells = stage.cells
@@ -114,7 +127,7 @@ class _Judge:
             maker = self.makers.get(path)
             if maker is None:
                 now = self.hashes.of(path)
-            elif self.states[maker].state == "fresh":
+            elif self.states[maker].state in UNCHANGED:
                 now = _recorded(self.lock[maker], "outs").get(path)
             else:
                 continue
@@ -138,6 +151,12 @@ class _Judge:
             elif out.cached and not in_cache(self.root, now):
                 reasons.append(f"{path} is no longer in DVC's cache")
         return reasons
+
+    def _in_cache(self, stage: Stage, entry: Mapping[str, Any]) -> bool:
+        """Whether DVC's cache holds every output as it was: where the inputs are the same, it takes them from there."""
+        recorded = _recorded(entry, "outs")
+        hashes = [recorded.get(str(out.path)) if out.cached else None for out in stage.outs]
+        return all(md5 is not None and in_cache(self.root, md5) for md5 in hashes)
 
 
 class _Why:
@@ -210,21 +229,33 @@ def _recorded(entry: Mapping[str, Any], kind: str) -> dict[str, str | None]:
 
 
 def read_lock(path: Path) -> Mapping[str, Any]:
-    """Return the stages of a `dvc.lock`, none without one; DamagedFileError if DVC could not read it."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return {}
+    """Return the stages of a `dvc.lock`, none without one; DamagedFileError if DVC could not read it.
+
+    DVC writes it in place: one that is not whole and was written just now is given time.
+    """
+    while True:
+        try:
+            text, changed = path.read_text(encoding="utf-8"), path.stat().st_mtime
+        except FileNotFoundError:
+            return {}
+        stages = _stages(text)
+        if stages is not None:
+            return stages
+        if not 0 <= time.time() - changed < _WRITTEN_WITHIN:
+            what = "is cut short, or holds the marks of a merge"
+            raise DamagedFileError(path, what, "Delete it: the next run writes it again.")
+        time.sleep(_WRITTEN_WITHIN / 10)
+
+
+def _stages(text: str) -> Mapping[str, Any] | None:
+    """The stages in the text of a `dvc.lock`; None if it is not whole."""
     try:
         content = YAML(typ="safe").load(text)
-        whole = content["schema"] == "2.0" and all(map(_is_entry, content["stages"].values()))
+        stages: Mapping[str, Any] = content["stages"]
+        whole = content["schema"] == "2.0" and all(map(_is_entry, stages.values()))
     except (YAMLError, KeyError, AttributeError, TypeError):
-        whole = False
-    if not whole:
-        what = "is cut short, or holds the marks of a merge"
-        raise DamagedFileError(path, what, "Delete it: the next run writes it again.")
-    stages: Mapping[str, Any] = content["stages"]
-    return stages
+        return None
+    return stages if whole else None
 
 
 def _is_entry(entry: Mapping[str, Any]) -> bool:
@@ -246,4 +277,4 @@ def _is_item(item: Mapping[str, Any]) -> bool:
     )
 
 
-__all__ = ["StageState", "State", "freshness", "read_lock"]
+__all__ = ["UNCHANGED", "StageState", "State", "freshness", "read_lock"]

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from saespec.errors import DamagedFileError
+from saespec.errors import DamagedFileError, reason
 from saespec.spec.spec import Spec
 
 from . import identity
@@ -117,7 +117,7 @@ def read(path: Path) -> PlanFile:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DamagedFileError(path, f"cannot be read ({error})", _remedy(path.parent.name)) from None
+        raise DamagedFileError(path, f"cannot be read ({reason(error)})", _remedy(path.parent.name)) from None
     try:
         content = json.loads(text)
         sources, version = tuple(content["sources"]), content["saespec_plan"]

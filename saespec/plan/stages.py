@@ -12,19 +12,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 from saespec.errors import CallError
 from saespec.spec.fields import scope, stored_fields
+from saespec.spec.report import Claim, Figure
 from saespec.spec.spec import Spec
 from saespec.spec.transformer import Site, TrainedModel, TransformerData
 
 from . import identity, inputs
 from .groups import by_batch
 from .model import Cell, Group, Out, Stage
-from .project import group_folder
+from .project import group_folder, results_folder
 
 TABLES = 2
 """Raised by hand when a measure's numbers or a table's columns change, not for a description. Retrains nothing."""
@@ -56,7 +57,7 @@ def stages(
 
     `sources` are the spec file and the files it extends, relative to the project root.
     """
-    folder = PurePosixPath("results") / spec.name
+    folder = results_folder(spec.name)
     planned = folder / "plan.json"
     source = _quoted(str(sources[0]))
     plan = Stage(
@@ -152,7 +153,7 @@ def _figures(spec: Spec, folder: PurePosixPath, tables: Sequence[Out]) -> Stage 
             for name in spec.figures
             for suffix in ("svg", "png", "vl.json")
         ),
-        fingerprint=_fingerprint({"figures": _dump(spec.figures), "drawings": DRAWINGS}),
+        fingerprint=figures_hash(spec.figures),
         description="Draw the figures.",
     )
 
@@ -166,9 +167,19 @@ def _claims(spec: Spec, folder: PurePosixPath, tables: Sequence[Out]) -> Stage |
         command=f"saespec stage claims {folder / 'plan.json'}",
         deps=tuple(table.path for table in tables),
         outs=(Out(folder / "claims.json", cached=False, metric=True),),
-        fingerprint=_fingerprint({"claims": _dump(spec.claims), "drawings": DRAWINGS}),
+        fingerprint=claims_hash(spec.claims),
         description="Check the claims.",
     )
+
+
+def figures_hash(figures: Mapping[str, Figure]) -> str:
+    """SHA-256 of all that drawings depend on besides the tables, in hex."""
+    return _fingerprint({"figures": _dump(figures), "drawings": DRAWINGS})
+
+
+def claims_hash(claims: Mapping[str, Claim]) -> str:
+    """SHA-256 of all that verdicts depend on besides the tables, in hex."""
+    return _fingerprint({"claims": _dump(claims), "drawings": DRAWINGS})
 
 
 def _measured(spec: Spec, cells: Sequence[Cell]) -> dict[str, Any]:
@@ -186,7 +197,7 @@ def _measured(spec: Spec, cells: Sequence[Cell]) -> dict[str, Any]:
     }
 
 
-def _dump(section: dict[str, Any]) -> list[Any]:
+def _dump(section: Mapping[str, Figure] | Mapping[str, Claim]) -> list[Any]:
     return [[name, item.model_dump(mode="json")] for name, item in section.items()]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saespec.errors import DamagedFileError, StageError
+from saespec.errors import DamagedFileError, StageError, reason
 from saespec.spec.columns import Column
 
 from .atomic import write_bytes
@@ -163,7 +163,7 @@ def verified(path: Path) -> bytes:
     except FileNotFoundError as error:
         raise DamagedFileError(path, "it does not exist", "Run the spec: that writes it") from error
     except OSError as error:
-        raise StageError(f"cannot read {path}: {error.strerror}") from error
+        raise StageError(f"cannot read {path}: {reason(error)}") from error
     remedy = f"Delete it and run the spec again, or take it from git: git checkout -- {path}"
     start = data.rfind(_MARK) + len(_MARK)
     if start < len(_MARK) or not data.endswith(b"PAR1"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from saespec.plan.identity import NUMERICS
 
 _GENERATED = ("results", "dvc.yaml", "dvc.lock", ".dvc", ".dvcignore", ".saespec")
 """What saespec and DVC write themselves at a project's root: never makes the project dirty."""
+
+_OF_ONE_TABLE = ("saespec.table", "saespec.format")
 
 
 def provenance(
@@ -41,6 +43,20 @@ def provenance(
         "saespec.torch": torch,
         "saespec.device": device,
     }
+
+
+def common(footers: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Return what tables say about where they came from, for what is made of all of them; keys without `saespec.`.
+
+    One run writes all tables of a spec. Where they disagree all the same, because some were taken from another
+    commit, each of their values is told.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for footer in footers:
+        for key, value in footer.items():
+            if key not in _OF_ONE_TABLE:
+                found.setdefault(key.removeprefix("saespec."), {})[value] = None
+    return {key: ", ".join(values) for key, values in found.items()}
 
 
 def version() -> str:

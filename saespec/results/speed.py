@@ -25,7 +25,7 @@ def measured_rate(folder: Path, cells: Sequence[Cell]) -> float | None:
     except DamagedFileError:
         return None
     step_flops = {cell.id: cell_flops(cell.config) / cell.config.train.steps for cell in cells}
-    known = [row for row in rows if row["cell"] in step_flops]
+    known = [row for row in rows if row["cell"] in step_flops and row["steps"]]
     flops = sum(row["steps"] * step_flops[row["cell"]] for row in known)
     seconds = sum(
         seconds for _, _, seconds in {(row["stage"], row["started"], row["seconds"]) for row in known}

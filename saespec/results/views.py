@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saespec.errors import CallError, DamagedFileError
+from saespec.errors import CallError
+from saespec.plan.orphans import shown_together
 from saespec.spec.spec import Spec
 
-from . import parquet, schema
+from . import document, parquet, schema
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,7 +39,9 @@ def connect(root: Path | str = ".") -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB connection with views on all results under `root`/results.
 
     - `<spec>.<table>`: a spec's tables, such as `toy_mmcs.cells`, and its `runs` (timings);
-    - `main.<table>` or plain `<table>`: the union by name over specs, with a `spec` column;
+    - `main.<table>` or plain `<table>`: the union by name over the project's specs, with a `spec` column. Results
+      without a spec (it is gone, or they were copied in) are under their own name alone; where there are no
+      others, those that were copied in are here too;
     - `claims`: every statement with its verdict (`spec, claim, says, source, holds, why, numbers,
       condition, sql`; `holds` is NULL if undecided, `numbers` is JSON);
     - `columns`: what every column means (`spec, "table", "column", type, unit, description`).
@@ -69,12 +72,20 @@ def connect(root: Path | str = ".") -> duckdb.DuckDBPyConnection:
         for spec, source in by_spec.items():
             connection.execute(f"create schema if not exists {_name(spec)}")
             connection.execute(f"create view {_name(spec)}.{_name(table)} as from {source}")
-    _union_views(connection, sources)
+    together = shown_together(results.parent)
+    _union_views(
+        connection,
+        {
+            table: kept
+            for table, by_spec in sources.items()
+            if (kept := {spec: source for spec, source in by_spec.items() if spec in together})
+        },
+    )
     # Row by row, these inserts would take most of the time.
     connection.register("_arrow", pa.Table.from_pylist(documented, schema=_documentation()))
     connection.execute("create table main.columns as from _arrow")
     connection.unregister("_arrow")
-    _claims(connection, verdicts)
+    _claims(connection, [file for file in verdicts if file.parent.name in together])
     return connection
 
 
@@ -163,17 +174,12 @@ def _claims(connection: duckdb.DuckDBPyConnection, files: Iterable[Path]) -> Non
     )
     rows: list[tuple[Any, ...]] = []
     for file in files:
-        try:
-            verdicts: dict[str, dict[str, Any]] = json.loads(file.read_bytes())
-            for claim, v in verdicts.items():
-                numbers = json.dumps(v["numbers"], sort_keys=True)
-                texts = (v["condition"], v["sql"])
-                rows.append(
-                    (file.parent.name, claim, v["says"], v["source"], v["holds"], v["why"], numbers, *texts)
-                )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            remedy = f"Delete it and run the spec again, or take it from git: git checkout -- {file}"
-            raise DamagedFileError(file, "not the verdicts that saespec wrote", remedy) from error
+        for claim, v in document.verdicts(file)[0].items():
+            numbers = json.dumps(v["numbers"], sort_keys=True)
+            texts = (v["condition"], v["sql"])
+            rows.append(
+                (file.parent.name, claim, v["says"], v["source"], v["holds"], v["why"], numbers, *texts)
+            )
     if rows:
         connection.executemany("insert into main.claims values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 

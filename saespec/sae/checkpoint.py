@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from saespec.errors import DamagedFileError
+from saespec.errors import DamagedFileError, reason
 from saespec.plan.identity import NUMERICS, canonical_json
 from saespec.plan.project import stored_cell
 from saespec.results.atomic import write_bytes
@@ -50,7 +51,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except FileNotFoundError:
         raise DamagedFileError(path, "the file is missing", "Run the spec again") from None
     except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise DamagedFileError(path, f"not a readable checkpoint ({error})", remedy) from error
+        raise DamagedFileError(path, f"not a readable checkpoint ({reason(error)})", remedy) from error
     if header.pop("sha256", None) != _digest(tensors, header):
         raise DamagedFileError(path, "its contents do not match its checksum", remedy)
     if header.get("numerics") != NUMERICS:
@@ -87,14 +88,13 @@ class Store:
         return stored_cell(self.folder, cell_id)
 
     def finished(self, cell_id: str) -> bool:
-        """Whether the cell lies there, whole. A damaged file is removed: it can be made again."""
+        """Whether the cell lies there, whole. One that is damaged is trained again, and so replaced."""
         path = self.cell(cell_id)
         if not path.exists():
             return False
         try:
             read(path)
         except DamagedFileError:
-            path.unlink()
             return False
         return True
 
@@ -104,11 +104,9 @@ class Store:
         return self.folder / "partial" / f"{name}.safetensors"
 
     def partials(self) -> list[tuple[Path, dict[str, Any]]]:
-        """All snapshots with their headers; unreadable ones are removed, for they only save time."""
+        """All snapshots with their headers, but those that cannot be read: they only save time."""
         found = []
         for path in sorted((self.folder / "partial").glob("*.safetensors")):
-            try:
+            with suppress(DamagedFileError):
                 found.append((path, read(path)[1]))
-            except DamagedFileError:
-                path.unlink(missing_ok=True)
         return found

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from saespec.data.source import HELD_OUT, TRAIN
-from saespec.errors import DamagedFileError
+from saespec.errors import DamagedFileError, Interrupted
 from saespec.plan.identity import described
 from saespec.plan.model import Cell
 from saespec.spec.spec import CellConfig
@@ -29,7 +29,7 @@ from .cosine import mean_max
 from .loss import l1_scale, reconstruction_scale
 from .movement import Movement
 from .rounds import Piece, Round, rounds
-from .spread import Interrupted, spread
+from .spread import spread
 from .stack import Stack
 
 CURVE = ("step", "loss", "reconstruction_loss", "l1_loss", "l0", "mmcs")
@@ -62,12 +62,14 @@ class Progress:
 
 @dataclass(frozen=True)
 class Finished:
-    """What training one round took, without what an earlier run did of it."""
+    """What training one round took, without what an earlier run did of it; also one that was stopped."""
 
     cells: tuple[Cell, ...]
     steps: tuple[int, ...]
-    """Steps that each cell took."""
+    """Steps that each cell took; none for one that an earlier run had brought to its end but not stored."""
     seconds: float
+    stored: bool = True
+    """Whether the cells came to their ends; else they were stopped, and their state is saved."""
 
 
 def train(
@@ -81,7 +83,7 @@ def train(
     """Train cells that the store lacks, from their last snapshot on, and put them there.
 
     Their rounds are spread over the devices, which are of one kind. `report` is told about twice a second how
-    far a round is, `finished` what each took; neither is called by two threads at once. Raises
+    far a round is, `finished` what each took, also if it was stopped; neither is called by two threads at once. Raises
     Interrupted, after saving, once `stop()` is true; StageError where the store cannot be written or a device
     lacks the memory.
     """
@@ -98,11 +100,15 @@ def train(
         took = train_round([_begun(piece, sources) for piece in pieces], store, said, stop)
         with telling:
             finished(took)
+        if not took.stored:
+            raise Interrupted
 
     spread(rounds(cells, snapshots, devices), devices, work, stop)
+    own = {cell.id for cell in cells}
     for path, header in partials:
-        if all(snapshots[cell] != path or store.cell(cell).exists() for cell in header["cells"]):
-            path.unlink(missing_ok=True)  # of no use any more: its cells are finished, or further in another
+        # Of no use any more: its cells are finished, or further in another; those of other processes are theirs.
+        if all(store.cell(c).exists() or (c in own and snapshots[c] != path) for c in header["cells"]):
+            path.unlink(missing_ok=True)
 
 
 def _begun(piece: Piece, sources: Sources) -> Run:
@@ -115,7 +121,7 @@ def _begun(piece: Piece, sources: Sources) -> Run:
 def train_round(
     runs: Sequence[Run], store: checkpoint.Store, report: Callable[[Progress], None], stop: Callable[[], bool]
 ) -> Finished:
-    """Train stacks side by side to their ends, and store their cells.
+    """Train stacks side by side to their ends and store their cells, or save them once `stop()` is true.
 
     Step t of all comes before step t + 1 of any: those that are ahead wait.
     """
@@ -134,6 +140,9 @@ def train_round(
         report(Progress(len(cells), step, steps, done - told, rate, best))
         told = done
 
+    def took(stored: bool) -> Finished:
+        return Finished(tuple(cells), tuple(_taken(runs, first)), time.perf_counter() - started, stored)
+
     while step < steps:
         for run in runs:
             if run.step == step < run.steps:
@@ -149,11 +158,11 @@ def train_round(
             saved = time.perf_counter()
             pause = max(SNAPSHOT_SECONDS, (saved - now) / SNAPSHOT_SHARE)
         if stopping:
-            raise Interrupted
+            return took(stored=False)
     tell(time.perf_counter())
     for run in runs:
         run.finish(store)
-    return Finished(tuple(cells), tuple(_taken(runs, first)), time.perf_counter() - started)
+    return took(stored=True)
 
 
 def _taken(runs: Sequence[Run], first: Sequence[int]) -> Iterator[int]:

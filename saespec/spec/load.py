@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from saespec.errors import Problem
+from saespec.errors import Problem, reason
 
 from .axes import case_fields, factors_of
 from .fields import SECTIONS, meets, place, tag
@@ -309,8 +309,7 @@ class _Reader:
                 return None
             data = full.read_bytes()
         except (OSError, ValueError, RuntimeError) as error:  # no permission, NUL in the name, link loop
-            reason = getattr(error, "strerror", None) or str(error)
-            self._complain(where, f"cannot read {shown}: {reason}")
+            self._complain(where, f"cannot read {shown}: {reason(error)}")
             return None
         self.files.append(full)
         return self._parsed(data, shown)

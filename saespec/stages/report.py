@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import re
 from pathlib import Path
-
-import duckdb
+from typing import TYPE_CHECKING, Any
 
 from saespec.figures import claims as verdicts
 from saespec.figures import draw
 from saespec.plan import planfile
-from saespec.results import parquet, schema
+from saespec.plan.orphans import results_folders
+from saespec.plan.stages import claims_hash, figures_hash
+from saespec.results import document, parquet, schema
 from saespec.results.atomic import write_bytes
+from saespec.results.provenance import common
 from saespec.results.views import spec_connection
 from saespec.spec.spec import Spec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def figures(plan_path: Path) -> None:
@@ -24,15 +29,16 @@ def figures(plan_path: Path) -> None:
 def claims(plan_path: Path) -> None:
     """Judge every claim of the plan's spec: `claims.json`."""
     found = judge_claims(planfile.read(plan_path).spec, plan_path.parent)
-    write_bytes(plan_path.parent / "claims.json", verdicts.to_json(found))
+    write_bytes(plan_path.parent / "claims.json", found)
 
 
 def draw_figures(spec: Spec, folder: Path) -> list[Path]:
     """Draw a spec's figures from the tables in its results folder: SVG, PNG, Vega-Lite; return the PNGs."""
-    connection = _connection(spec, folder)
+    tables = _tables(spec, folder)
+    connection, made = spec_connection(tables, spec.name), _made(tables)
     drawn = []
     for name, figure in spec.figures.items():
-        drawing = draw.draw(figure, name, connection)
+        drawing = draw.draw(figure, name, connection, {**made, "figure_hash": figures_hash({name: figure})})
         target = folder / "figures" / name
         for suffix, data in ((".svg", drawing.svg), (".png", drawing.png), (".vl.json", drawing.chart)):
             write_bytes(target.with_name(name + suffix), data)
@@ -40,37 +46,59 @@ def draw_figures(spec: Spec, folder: Path) -> list[Path]:
     return drawn
 
 
-def judge_claims(spec: Spec, folder: Path) -> list[verdicts.Verdict]:
-    """Judge a spec's claims by the tables in its results folder."""
-    return verdicts.check(spec.claims, _connection(spec, folder))
+def judge_claims(spec: Spec, folder: Path) -> bytes:
+    """Judge a spec's claims by the tables in its results folder; return what is `claims.json`."""
+    tables = _tables(spec, folder)
+    found = verdicts.check(spec.claims, spec_connection(tables, spec.name))
+    return verdicts.to_json(found, {**_made(tables), "claims_hash": claims_hash(spec.claims)})
 
 
-def _connection(spec: Spec, folder: Path) -> duckdb.DuckDBPyConnection:
+def _tables(spec: Spec, folder: Path) -> dict[str, pa.Table]:
     names = [name for name in schema.tables(spec) if name not in schema.UNTRACKED]
-    read = {name: parquet.read(folder / "tables" / f"{name}.parquet") for name in names}
-    return spec_connection(read, spec.name)
+    return {name: parquet.read(folder / "tables" / f"{name}.parquet") for name in names}
+
+
+def _made(tables: dict[str, pa.Table]) -> dict[str, str]:
+    return common(parquet.footer(table) for table in tables.values())
 
 
 def report(root: Path) -> Path:
-    """Write `results/report.md`: every claim of every spec below `results/` that `specs/*.yaml` made."""
+    """Write `results/report.md`: every claim of every spec below `results/` that `specs/*.yaml` made.
+
+    Results whose spec is gone, and those that were copied in, are left out.
+    """
     lines = ["# Claims and verdicts", "", "Made by `saespec stage report`; do not edit.", ""]
-    for path in sorted((root / "results").glob("*/claims.json")):
+    for one in results_folders(root):
+        path = one.folder / "claims.json"
+        if one.state != "spec" or not path.exists():
+            continue
         plan = planfile.read(path.parent / "plan.json")
         if Path(plan.source).parent != Path("specs"):
             continue
+        found, made = document.verdicts(path)
         lines += [
             f"## {plan.spec.title} (`{plan.spec.name}`)",
+            "",
+            _origin(made),
             "",
             "| claim | verdict | numbers |",
             "|---|---|---|",
         ]
-        for claim in json.loads(path.read_text()).values():
+        for claim in found.values():
             numbers = ", ".join(f"{key} = {_short(value)}" for key, value in claim["numbers"].items())
             lines.append(f"| {_cell(claim['says'])} | {_word(claim['holds'])} | {_cell(numbers)} |")
         lines.append("")
     target = root / "results" / "report.md"
     write_bytes(target, "\n".join(lines).encode())
     return target
+
+
+def _origin(made: dict[str, Any]) -> str:
+    """Where the tables that were asked came from, in a line."""
+    commits = [one for one in made.get("git_commit", "").split(", ") if re.fullmatch("[0-9a-f]{40}", one)]
+    at = f" at commit {', '.join(f'`{commit[:12]}`' for commit in commits)}" if commits else ""
+    dirty = " with changes that are not in it" if commits and "true" in made.get("git_dirty", "") else ""
+    return f"Measured{at}{dirty} on {made.get('device')}, with saespec {made.get('version')}."
 
 
 def _short(value: object) -> str:

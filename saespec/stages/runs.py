@@ -13,6 +13,8 @@ from saespec.results import parquet, provenance, schema
 
 def append(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Add rows to the results folder's `runs.parquet`; host and versions are filled in."""
+    if not rows:
+        return
     path = folder / "runs.parquet"
     try:
         before = parquet.read(path).to_pylist()
