@@ -17,8 +17,9 @@ from figures_sample import FIGURES, connection, figure
 
 from saespec.errors import QueryError
 from saespec.figures import chart as charts
-from saespec.figures.draw import VEGA_LITE, chart, draw
+from saespec.figures.draw import chart, draw
 from saespec.figures.png import repacked
+from saespec.figures.vega import VEGA_LITE
 from saespec.results.query import Rows, select
 from saespec.spec.report import Figure
 
