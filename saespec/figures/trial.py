@@ -29,13 +29,14 @@ from .chart import EXPRESSIONS
 from .draw import chart
 
 ROWS = 12
-MOST_SECONDS = 60.0
+MOST_SECONDS = 20.0
 """A chart that takes longer to draw is refused; a usual one takes 20 ms."""
 _MOST_KNOWN = 2000
 """Charts remembered in a project; those of before are forgotten."""
 
 _HINTS = (
     ("Unrecognized signal name", "a column is written `datum.NAME`; other names are those of `params`"),
+    ("Unrecognized function", "Vega's expressions know its own functions only"),
     ("Unrecognized scheme name", "Vega's schemes are viridis, blues, redblue, tableau10 and others"),
     ("invalid format", "numbers take a format such as .2f or ,d; dates need `type: temporal`"),
     (
@@ -43,7 +44,7 @@ _HINTS = (
         "a shape is circle, square, cross, diamond, triangle-up or the like, or an SVG path",
     ),
 )
-_HINT = "it was drawn on made-up rows with the columns of the query"
+_HINT = "change that part of the chart; it was drawn on made-up rows of the query's columns"
 
 
 class Trials:
@@ -225,10 +226,13 @@ class _Artist:
         return self._process
 
     def close(self) -> None:
-        if self._process is not None:
+        """End the process; it ends by itself when nobody can send it a chart."""
+        process, self._process = self._process, None
+        if process is not None and process.stdin and process.stdout:
             with contextlib.suppress(BrokenPipeError):
-                self._process.communicate()
-            self._process = None
+                process.stdin.close()
+            process.wait()
+            process.stdout.close()
 
 
 _artist = _Artist()
