@@ -121,6 +121,17 @@ def test_sql_that_does_not_run(tmp_path, sql, message):
             "vega_lite.transform.0.filter.not.and.0",
             "random() gives another chart each time",
         ),
+        ("{mark: {type: bar, fill: 'URL( http://a)'}}", "vega_lite.mark.fill", "outside of the results"),
+        (
+            "{mark: bar, transform: [{calculate: 'windowSize()[0]', as: d}]}",
+            "vega_lite.transform.0.calculate",
+            "windowSize(): there is no page around a drawn figure",
+        ),
+        (
+            "{layer: [{mark: rule, data: {name: q}}, {mark: bar, data: {name: r, values: []}}]}",
+            "vega_lite.layer.0.data.name",
+            "no literal `values` and no `datasets` are called q",
+        ),
         (
             "{mark: bar, transform: [{calculate: datetime ( ), as: d}]}",
             "vega_lite.transform.0.calculate",
@@ -141,6 +152,8 @@ def test_a_chart_that_cannot_be_drawn(tmp_path, chart, path, message):
         "{mark: bar, config: {font: 'Liberation Sans, sans-serif'}}",
         "{mark: bar, params: [{name: k, select: interval, bind: scales}], encoding: {x: {field: fvu}}}",
         "{mark: bar, usermeta: {href: a}}",
+        "{mark: bar, datasets: {q: [{url: 1}]}, transform: [{lookup: fvu, from: {data: {name: q}, key: url}}]}",
+        "{encoding: {x: {field: fvu}}, datasets: {q: [{fvu: 1}]}, layer: [{mark: rule, data: {name: q}}, {mark: bar}]}",
         "{layer: [{mark: bar}, {mark: rule, data: {values: [{href: 1, url: 2}]}, encoding: {x: {field: href}}}]}",
         "{mark: bar, transform: [{calculate: 'datetime(2020, 0)', as: d}]}",
     ],

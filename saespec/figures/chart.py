@@ -18,12 +18,17 @@ Keys = tuple[str | int, ...]
 _UNSTABLE = re.compile(
     r"\b(?:(random|now|sampleNormal|sampleLogNormal|sampleUniform)\s*\(|(datetime)\s*\(\s*\))"
 )
+# And those that ask for what is around a chart on a page.
+_AROUND = re.compile(r"\b(containerSize|windowSize|screen)\s*\(")
 EXPRESSIONS = frozenset({"calculate", "expr", "filter", "labelExpr", "signal", "test"})
 """Fields whose texts are Vega's expressions."""
 _LOGIC = ("and", "not", "or")
 """What combines the expressions of `filter` and `test`."""
 _LITERAL = ("datasets", "datum", "usermeta", "values")
 """What holds rows, values and notes, whose keys mean nothing to Vega-Lite."""
+
+_OUTSIDE = "nothing may be read from outside of the results"
+_NO_PAGE = "there is no page around a drawn figure"
 
 FONT = "Liberation Sans"
 """The only font that comes with what draws; others are those of the machine, if it has them."""
@@ -50,14 +55,38 @@ def refused(chart: Mapping[str, Any]) -> Iterator[Refusal]:
     if isinstance(other := chart.get("usermeta"), Mapping) and "saespec" in other:
         yield Refusal(("usermeta", "saespec"), "saespec writes there where the chart came from")
     yield from _refused_within(chart, ())
+    named = {*chart.get("datasets", ()), *(name for _, name, own in _data(chart, ()) if own)}
+    for keys, name, own in _data(chart, ()):
+        if not own and name not in named:
+            yield Refusal((*keys, "name"), f"no literal `values` and no `datasets` are called {name}")
+
+
+def _data(part: Any, keys: Keys) -> Iterator[tuple[Keys, str, bool]]:
+    """Where a chart names rows, what it calls them, and whether it has them there."""
+    if isinstance(part, list):
+        for index, item in enumerate(part):
+            yield from _data(item, (*keys, index))
+    elif isinstance(part, Mapping):
+        for key, value in part.items():
+            here = (*keys, key)
+            if key == "data" and isinstance(value, Mapping):
+                if isinstance(name := value.get("name"), str):
+                    yield here, name, not value.keys() <= {"name", "format"}
+            elif key not in _LITERAL:
+                yield from _data(value, here)
 
 
 def _refused_within(part: Any, keys: Keys) -> Iterator[Refusal]:
     if isinstance(part, list):
         for index, item in enumerate(part):
             yield from _refused_within(item, (*keys, index))
-    if isinstance(part, str) and _is_expression(keys) and (found := _UNSTABLE.search(part)):
-        yield Refusal(keys, f"{found[1] or found[2]}() gives another chart each time")
+    if isinstance(part, str) and _is_expression(keys):
+        if found := _UNSTABLE.search(part):
+            yield Refusal(keys, f"{found[1] or found[2]}() gives another chart each time")
+        if found := _AROUND.search(part):
+            yield Refusal(keys, f"{found[1]}(): {_NO_PAGE}")
+    elif isinstance(part, str) and re.match(r"\s*url\s*\(", part, re.IGNORECASE):
+        yield Refusal(keys, _OUTSIDE)  # as a colour: who looks at the SVG would fetch it
     if not isinstance(part, Mapping):
         return
     mark = part.get("mark")
@@ -81,7 +110,7 @@ def _unwelcome(keys: Keys, value: Any) -> str:
     """
     key, above = keys[-1], keys[-2:-1]
     if key == "url":
-        return "nothing may be read from outside of the results"
+        return _OUTSIDE
     if key == "href":
         return "a drawn figure has no links: put the address into `caption`"
     if key == "time" and above == ("encoding",):
@@ -89,7 +118,7 @@ def _unwelcome(keys: Keys, value: Any) -> str:
     if key == "bind" and isinstance(value, Mapping):
         return "a drawn figure has no controls: leave `bind` out, and the param keeps its `value`"
     if key in ("width", "height") and value == "container":
-        return "there is no page around a drawn figure: give a number of pixels"
+        return f"{_NO_PAGE}: give a number of pixels"
     if isinstance(key, str) and key.lower().endswith("font") and isinstance(value, str):
         first = value.split(",")[0].strip(" '\"")
         if first != FONT:
