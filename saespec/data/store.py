@@ -35,6 +35,7 @@ from saespec.results.atomic import write_bytes
 
 from .source import HELD_OUT, TRAIN
 from .streams import Streams
+from .withdraw import withdraw
 
 PARTS = (TRAIN, HELD_OUT)
 SHARD_BYTES = 2**26
@@ -204,14 +205,25 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a site's folder. Raises DamagedFileError if it is missing or not one."""
     path = folder / "manifest.json"
     try:
-        content = _unsealed(path)
-        content["shards"] = {part: [Shard(**s) for s in content["shards"][part]] for part in PARTS}
-        return Manifest(**content)
+        return _parsed(path)
     except FileNotFoundError:
         raise DamagedFileError(path, "these activations are not in the store", REMEDY) from None
     except (OSError, ValueError, TypeError, KeyError):
-        path.unlink(missing_ok=True)
+        withdraw(folder.parent, [path], lambda: not _is_manifest(path))
         raise DamagedFileError(path, "is not a manifest of activations", REMEDY) from None
+
+
+def _parsed(path: Path) -> Manifest:
+    content = _unsealed(path)
+    content["shards"] = {part: [Shard(**s) for s in content["shards"][part]] for part in PARTS}
+    return Manifest(**content)
+
+
+def _is_manifest(path: Path) -> bool:
+    try:
+        return bool(_parsed(path))
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
 
 
 class Site:
@@ -263,15 +275,22 @@ class Site:
         record = self.manifest.shards[part][number]
         try:
             if file_sha256(path) != record.sha256:
-                raise self._withdrawn(path, "a shard is not what was written")
+                raise self._withdrawn(path, record, "a shard is not what was written")
             mapped: NDArray[Any] = np.memmap(path, dtype=self.kind, mode="r")
         except (OSError, ValueError) as error:
-            raise self._withdrawn(path, f"a shard cannot be read ({reason(error)})") from None
+            raise self._withdrawn(path, record, f"a shard cannot be read ({reason(error)})") from None
         return mapped.view(np.ndarray).reshape(record.rows, self.manifest.dim)
 
-    def _withdrawn(self, path: Path, what: str) -> DamagedFileError:
-        for file in (self.folder / "manifest.json", path.with_suffix(".json"), path):
-            file.unlink(missing_ok=True)
+    def _withdrawn(self, path: Path, record: Shard, what: str) -> DamagedFileError:
+        def damaged() -> bool:
+            try:
+                return file_sha256(path) != record.sha256
+            except OSError:
+                return True
+
+        withdraw(
+            self.folder.parent, (self.folder / "manifest.json", path.with_suffix(".json"), path), damaged
+        )
         return DamagedFileError(path, what, REMEDY)
 
 
