@@ -225,7 +225,7 @@ def test_a_ratio_of_a_default_and_of_a_swept_section(tmp_path: Path) -> None:
         ("  grid: {seed: null}", 0, 16, "sweep.grid.seed", "has no value"),
         ("  grid: {sead: [1]}", 0, 10, "sweep.grid.sead", "is no field of a cell (did you mean seed?)"),
         ("  grid: {latents: [1]}", 0, 10, "sweep.grid.latents", "did you mean sae.latents?"),
-        ("  grid: {lr: [1]}", 0, 10, "sweep.grid.lr", "did you mean train.optimizer.lr or"),
+        ("  grid: {lr: [1]}", 0, 10, "sweep.grid.lr", "did you mean train.optimizer.lr?"),
         ("  grid: {title: [a]}", 0, 10, "sweep.grid.title", "cannot be swept"),
         ("  grid: {seed: [1, 1.0]}", 0, 20, "sweep.grid.seed.1", "must be a whole number, not 1.0 (write 1)"),
         ("  grid: {seed: [1, x]}", 0, 20, "sweep.grid.seed.1", "must be a whole number"),
