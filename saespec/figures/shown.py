@@ -123,7 +123,8 @@ def _judged(unit: Unit, negative: set[str]) -> _Judged:
             judged.guards.setdefault(name, []).append(f"{value} {sign} 0")
         if rows and channel != main:
             # Without its other end, Vega-Lite would draw a mark to the place of 0.
-            judged.guards.setdefault(str(start), []).append(f"isValid({value})")
+            also = f" && {value} {sign} 0" if sign else ""
+            judged.guards.setdefault(str(start), []).append(f"isValid({value}){also}")
     return judged
 
 
@@ -233,7 +234,7 @@ def _guarded(vega_lite: Mapping[str, Any], judged: list[_Judged]) -> Mapping[str
         for key in one.unit.keys:
             part = part[key]
         if one.guards:
-            # In whatever order: a value that its own guard made null is not valid for another's either.
+            # In any order: what its own guard made null fails the others' tests too.
             nulls = [
                 {"calculate": f"{' && '.join(tests)} ? datum[{json.dumps(name)}] : null", "as": name}
                 for name, tests in one.guards.items()
