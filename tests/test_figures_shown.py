@@ -84,7 +84,10 @@ def test_a_zero_on_a_log_scale_is_left_out_and_said_under_the_caption(tables):
                 "1 of 10 values of v is negative and not drawn",
             ],
         ),
-        ([-1, -10, 0], ["1 of 3 values of v is 0 and not drawn"]),
+        (
+            [-1, -10, 0],
+            ["nothing to draw: 1 of 3 values of v is 0; 2 of 3 values of v are negative"],
+        ),
         ([1] * 1200 + [None] * 1100, ["1,100 of 2,300 values of v are NULL and not drawn"]),
         ([1, 10], []),
         ([0, math.nan], ["nothing to draw: 1 of 2 values of v is NaN; 1 of 2 values of v is 0"]),
@@ -210,6 +213,9 @@ ON_LOG = ["1 of 5 values of v is 0 and not drawn on the log scale"]
         pytest.param(
             unit(y=V | {"scale": {"type": "log", "domain": [2, 9]}}), ONE_NULL + ONE_ZERO, id="out of a domain"
         ),
+        pytest.param(
+            unit(y=V | {"scale": {"type": "log", "domain": [-9, -1]}}), ONE_NULL, id="a negative domain"
+        ),
         pytest.param(unit("area", x=I, y=V, color={"field": "i", "type": "nominal"}), [], id="NULL stacked is 0"),
         pytest.param(unit("boxplot", y=V_LOG), ONE_NULL, id="a box plot has the 0"),
         pytest.param(
@@ -249,11 +255,11 @@ def test_columns_of_any_name(tables):
 def test_long_words_wrap(tables):
     names = ["a" * 60, "b" * 60]
     chart = unit(x={"field": names[0], **LOG}, y={"field": names[1], **LOG})
-    drawing = drawn(tables, rows_of(**dict.fromkeys(names, [0, 1])), chart)
+    drawing = drawn(tables, rows_of(**{name: [0, 1] for name in names}), chart)
     lines = json.loads(drawing.chart)["title"]["subtitle"]
     assert " ".join(lines) == " ".join(f"1 of 2 values of {name} is 0 and not drawn" for name in names)
     assert max(map(len, lines)) <= 84
-    nothing = drawn(tables, rows_of(**dict.fromkeys(names, [0, 0])), chart)
+    nothing = drawn(tables, rows_of(**{name: [0, 0] for name in names}), chart)
     assert max(map(len, words(nothing))) <= 75
     assert "; ".join(f"2 of 2 values of {name} are 0" for name in names) in " ".join(words(nothing))
 
@@ -292,10 +298,7 @@ def test_what_is_drawn_and_what_is_counted_are_all_rows(mark, channel, kind, sca
     def is_shown(value: float | None) -> bool:
         if not is_number:
             return True
-        if value is None or not math.isfinite(value):
-            return False
-        positive = any(v is not None and math.isfinite(v) and v > 0 for v in values)
-        return scale != "log" or (value > 0 if positive else value < 0)
+        return value is not None and math.isfinite(value) and (scale != "log" or value > 0)
 
     left = [value for value in values if is_shown(value)]
     counts = [int(number) for text in told(drawing) for number in re.findall(r"(\d+) of \d+ values", text)]

@@ -1,10 +1,10 @@
 """What of a figure's data its scales cannot show: left out of the drawing, and counted in words.
 
-A logarithm has no place for 0, nor for negative numbers beside positive ones: one such value takes the whole
-axis with it. NULL, NaN and infinity have no place on any scale of numbers or times, and Vega-Lite drops them
-without a word. What cannot be known from the rows is not judged: fields that transforms make, rows that they
-make, `repeat`, aggregates on a log scale, and what the author decides with Vega-Lite's `invalid`, with a
-clamped domain, or with a filter that names the field.
+A log scale has no place for 0 and for negative numbers: one such value takes the whole axis with it. NULL, NaN
+and infinity have no place on any scale of numbers or times, and Vega-Lite drops them without a word. What cannot
+be known from the rows is not judged: fields that transforms make, rows that they make, `repeat`, aggregates on a
+log scale, and what the author decides with Vega-Lite's `invalid`, with a clamped domain, or with a filter that
+names the field.
 
 A line breaks at what is left out: bridged, it would look as if something had been measured there.
 """
@@ -44,7 +44,7 @@ _NUMERIC = frozenset({
     "identity", "linear", "log", "pow", "quantile", "quantize", "sequential", "sqrt", "symlog", "threshold",
 })  # fmt: skip
 _MISSING = ("NULL", "NaN", "infinite")
-_WORDS = (*_MISSING, "0", "negative", "positive")
+_WORDS = (*_MISSING, "0", "negative")
 """What values are that cannot be shown, in the order in which they are told."""
 
 
@@ -70,7 +70,7 @@ def shown(vega_lite: Mapping[str, Any], rows: Rows) -> Shown:
         return Shown(vega_lite, (why,))
     if _decides(vega_lite):
         return Shown(vega_lite)
-    judged = [_judged(unit, _negative(unit, found)) for unit in found]
+    judged = [_judged(unit) for unit in found]
     told = list(_told(judged))
     if judged and all(one.is_empty for one in judged):
         return Shown(vega_lite, nothing="nothing to draw: " + "; ".join(what for what, _ in told))
@@ -98,7 +98,7 @@ class _Judged:
         return self.unit.source is not None and len(self.rows) == len(self.unit.source.rows)
 
 
-def _judged(unit: Unit, negative: set[str]) -> _Judged:
+def _judged(unit: Unit) -> _Judged:
     judged = _Judged(unit)
     if unit.source is None:
         return judged
@@ -111,31 +111,31 @@ def _judged(unit: Unit, negative: set[str]) -> _Judged:
         start = _column(unit.encoding.get(main))
         if channel != main and not (start in columns and _is_raw(definition, unit.encoding[main])):
             continue
-        sign = ("<" if main in negative else ">") if _on_log(unit, channel) else ""
+        on_log = _on_log(unit, channel)
         rows: dict[str, set[int]] = {}
-        for row, word in _unshowable(unit.source, name, sign):
+        for row, word in _unshowable(unit.source, name, on_log):
             if word not in _MISSING or not re.search(rf"\b{re.escape(name)}\b", unit.filters):
                 rows.setdefault(word, set()).add(row)
         for word, own in rows.items():
             judged.lost.setdefault((name, word), set()).update(own)
         value = f"datum[{json.dumps(name)}]"
         if rows.keys() - set(_MISSING):
-            judged.guards.setdefault(name, []).append(f"{value} {sign} 0")
+            judged.guards.setdefault(name, []).append(f"{value} > 0")
         if rows and channel != main:
             # Without its other end, Vega-Lite would draw a mark to the place of 0.
-            also = f" && {value} {sign} 0" if sign else ""
+            also = f" && {value} > 0" if on_log else ""
             judged.guards.setdefault(str(start), []).append(f"isValid({value}){also}")
     return judged
 
 
-def _unshowable(source: Source, name: str, sign: str) -> Iterator[tuple[int, str]]:
-    """Rows whose value no scale can show, or no log scale of numbers of a sign, and what the value is."""
+def _unshowable(source: Source, name: str, on_log: bool) -> Iterator[tuple[int, str]]:
+    """Rows whose value a scale cannot show, and what the value is."""
     for index, row in enumerate(source.rows):
         value = row.get(name)
         if value is None:
             yield index, source.undefined.get((index, name), "NULL")
-        elif sign and _is_number(value) and not (value > 0 if sign == ">" else value < 0):
-            yield index, "0" if value == 0 else "negative" if value < 0 else "positive"
+        elif on_log and _is_number(value) and value <= 0:
+            yield index, "negative" if value < 0 else "0"
 
 
 def _is_judged(unit: Unit, channel: str) -> bool:
@@ -156,38 +156,17 @@ def _is_judged(unit: Unit, channel: str) -> bool:
 
 
 def _on_log(unit: Unit, channel: str) -> bool:
-    """Whether a channel shows its values themselves on a log scale, those out of its domain excepted."""
-    main = channel.removesuffix("2")
-    scales = unit.scales.get(main, [])
+    """Whether a channel shows its values themselves on a log scale that has no place for 0 and negative ones."""
+    scales = unit.scales.get(channel.removesuffix("2"), [])
+    domains = [scale["domain"] for scale in scales if isinstance(scale.get("domain"), list)]
     return (
         any(scale.get("type") == "log" for scale in scales)
-        and not any(scale.get("clamp") and "domain" in scale for scale in scales)
+        # The author may want an end of the domain for what lies beyond, or a scale of negative numbers.
+        and not any(domains and scale.get("clamp") for scale in scales)
+        and not any(_is_number(end) and end < 0 for domain in domains for end in domain)
         and unit.mark not in _SUMMARIES
         and _is_raw(unit.encoding[channel])
     )
-
-
-def _negative(unit: Unit, found: list[Unit]) -> set[str]:
-    """Channels whose log scale, which layers may share, is one of negative numbers: no number is positive."""
-    return {
-        channel
-        for channel, scales in unit.scales.items()
-        if (numbers := list(_numbers(channel, scales, found))) and max(numbers) <= 0 and min(numbers) < 0
-    }
-
-
-def _numbers(channel: str, scales: list[Mapping[str, Any]], found: list[Unit]) -> Iterator[float]:
-    """The domain of a scale if the author gives one, else the values that it has to show."""
-    if domains := [scale["domain"] for scale in scales if isinstance(scale.get("domain"), list)]:
-        yield from (value for value in domains[0] if _is_number(value))
-        return
-    for unit in found:
-        if unit.source is None or unit.scales.get(channel) is not scales:
-            continue
-        for end in (channel, channel + "2"):
-            name = _column(unit.encoding.get(end))
-            if name in unit.source.columns - unit.made:
-                yield from (row[name] for row in unit.source.rows if _is_number(row.get(name)))
 
 
 def _told(judged: list[_Judged]) -> Iterator[tuple[str, str]]:
