@@ -292,6 +292,21 @@ def test_sql(cli: Cli, ran: Path) -> None:
     assert cli("sql", query, "--spec", "nothing").code == 2
 
 
+def test_what_a_figure_does_not_show_is_in_the_report_and_in_show(cli: Cli, ran: Path) -> None:
+    assert cli("stage", "report").code == 0
+    assert "Not drawn" not in (ran / "results/report.md").read_text()
+    edit(ran, "select l1_coefficient, mmcs", "select l1_coefficient, nullif(mmcs, max(mmcs) over ()) as mmcs")
+    assert cli("figures").code == 0
+    assert cli("stage", "report").code == 0
+    line = "1 of 2 values of mmcs is NULL and not drawn"
+    report = (ran / "results/report.md").read_text()
+    assert report.endswith(f" |\n\n- Not drawn: curve: {line}\n")
+    chart = "results/tiny/figures/curve.vl.json"
+    assert f"\n  {line}\n" in cli("show", chart).out
+    assert cli("show", chart, "--json").json["not_drawn"] == [line]
+    assert cli("status", "--json").json["specs"][0]["state"] != "damaged"
+
+
 def test_show(cli: Cli, ran: Path) -> None:
     found = cli("show", "results/tiny/tables/cells.parquet", "--json").json
     assert (found["kind"], found["row_count"]) == ("table", 2)

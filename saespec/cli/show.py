@@ -23,7 +23,7 @@ def show(
 
     JSON: {ok, file, kind, provenance} and, for a table {row_count, columns: [{name, type, unit,
     description}], rows}, a checkpoint {config, tensors: [{name, shape, dtype, norm}]}, a plan {spec, source,
-    cells, groups}, a chart {title, fields, row_count}, claims {claims}.
+    cells, groups}, a chart {title, fields, row_count, not_drawn}, claims {claims}.
     """
     from saespec.errors import CallError
 
@@ -105,6 +105,7 @@ def _chart(file: Path, rows: int) -> dict[str, Any]:
     from saespec.results import document
 
     chart, provenance = document.read(file, document.CHART)
+    not_drawn = provenance.pop(document.NOT_DRAWN, [])
     values = chart.get("data", {}).get("values", [])
     title = chart.get("title", {})
     text = title.get("text", "") if isinstance(title, dict) else title
@@ -114,6 +115,7 @@ def _chart(file: Path, rows: int) -> dict[str, Any]:
         "title": " ".join(text) if isinstance(text, list) else str(text),
         "fields": list(dict.fromkeys(key for row in values for key in row)),
         "row_count": len(values),
+        "not_drawn": not_drawn,
         "rows": values[:rows],
     }
 
@@ -169,6 +171,9 @@ def _print(file: Path, found: dict[str, Any]) -> None:
     if claims := found.get("claims"):
         output.say()
         output.say(verdicts.table({v["claim"]: v for v in claims}))
+    for text in found.get("not_drawn", ()):
+        output.say()
+        output.say(f"  {text}")
     if first := found.get("rows"):
         output.say()
         output.say(output.table([tuple(row.values()) for row in first], tuple(first[0]), "  "))

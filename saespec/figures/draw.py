@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from saespec.errors import QueryError, reason
-from saespec.results.document import CHART, canonical, encode
+from saespec.results.document import CHART, NOT_DRAWN, canonical, encode
 from saespec.results.query import Rows, SqlError, select
 from saespec.spec.report import Figure
 
@@ -17,6 +17,7 @@ from . import vega
 from .chart import complaint, refused
 from .finish import finished
 from .png import repacked
+from .shown import shown
 from .theme import CONFIG
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def draw(
     """Run a figure's query on a connection made by `spec_connection` and draw its chart.
 
     With provenance, the chart says in `usermeta` where it came from, and has a checksum; what is drawn does not.
+    What a scale cannot show is left out and counted: under the caption, and in `usermeta.saespec.not_drawn`.
 
     Raises QueryError, naming the figure, if the query does not run or Vega-Lite refuses the chart.
     """
@@ -62,12 +64,22 @@ def draw(
 
 
 def chart(figure: Figure, rows: Rows) -> dict[str, Any]:
-    """Return the whole Vega-Lite chart: the figure's own, with rows, title, caption and the house look."""
+    """Return the whole Vega-Lite chart: the figure's own, with rows, title, caption and the house look.
+
+    Without anything to draw, its picture says that, and why.
+    """
     records = rows.records()
-    own = {key: value for key, value in figure.vega_lite.items() if key != "config"}
+    seen = shown(figure.vega_lite, rows)
+    own = {key: value for key, value in seen.chart.items() if key != "config"}
+    if seen.nothing:
+        own = _in_words(seen.nothing) | {key: own[key] for key in ("usermeta",) if key in own}
     title: dict[str, Any] = {"text": _wrapped(figure.title, _TITLE_WIDTH)}
-    if figure.caption.strip():
-        title["subtitle"] = _wrapped(figure.caption, _CAPTION_WIDTH)
+    below = [line for text in (figure.caption, *seen.not_drawn) for line in _wrapped(text, _CAPTION_WIDTH)]
+    if below:
+        title["subtitle"] = below
+    told = [seen.nothing] if seen.nothing else list(seen.not_drawn)
+    if told:
+        own = _merged(own, {"usermeta": {"saespec": {NOT_DRAWN: told}}})
     return {
         "$schema": _SCHEMA_URL,
         "title": title,
@@ -75,6 +87,12 @@ def chart(figure: Figure, rows: Rows) -> dict[str, Any]:
         "config": _merged(CONFIG, figure.vega_lite.get("config", {})),
         **finished(own, records),
     }
+
+
+def _in_words(text: str) -> dict[str, Any]:
+    """A chart that says a text, whatever the rows are."""
+    mark = {"type": "text", "text": _wrapped(text, _TITLE_WIDTH), "baseline": "middle", "fontSize": 12}
+    return {"width": 400, "height": 90, "layer": [{"data": {"values": [{}]}, "mark": mark}]}
 
 
 def _render(name: str, content: dict[str, Any], provenance: Mapping[str, str] | None) -> Drawing:

@@ -19,6 +19,8 @@ Place = tuple[str, ...]
 CLAIMS: Place = ("saespec",)
 CHART: Place = ("usermeta", "saespec")
 """Vega-Lite leaves `usermeta` to others."""
+NOT_DRAWN = "not_drawn"
+"""There, a list of texts: what of its data a chart does not show. Not there if it shows all."""
 
 _CHECKSUM = "sha256"
 _VERDICT = frozenset({"says", "source", "holds", "why", "numbers", "condition", "sql"})

@@ -12,8 +12,8 @@ import datetime
 import json
 import math
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +69,8 @@ class Rows:
     types: tuple[str, ...]
     """DuckDB's types of the columns."""
     values: tuple[tuple[Any, ...], ...]
+    undefined: Mapping[tuple[int, str], str] = field(default_factory=dict)
+    """(row, column) → "NaN" or "infinite", where that is why a value is None."""
 
     def records(self) -> list[dict[str, Any]]:
         """Return the rows as mappings by column."""
@@ -108,6 +110,12 @@ def select(connection: duckdb.DuckDBPyConnection, sql: str) -> Rows:
         columns=tuple(names),
         types=tuple(kind for _, kind in described),
         values=tuple(tuple(plain(value) for value in row) for row in rows),
+        undefined={
+            (index, name): "NaN" if math.isnan(value) else "infinite"
+            for index, row in enumerate(rows)
+            for name, value in zip(names, row, strict=True)
+            if isinstance(value, float) and not math.isfinite(value)
+        },
     )
 
 

@@ -65,6 +65,7 @@ def _made(tables: dict[str, pa.Table]) -> dict[str, str]:
 def report(root: Path) -> Path:
     """Write `results/report.md`: every claim of every spec below `results/` that `specs/*.yaml` made.
 
+    Below a spec's claims stands what its figures do not show.
     Results whose spec is gone, and those that were copied in, are left out.
     """
     lines = ["# Claims and verdicts", "", "Made by `saespec stage report`; do not edit.", ""]
@@ -87,10 +88,20 @@ def report(root: Path) -> Path:
         for claim in found.values():
             numbers = ", ".join(f"{key} = {_short(value)}" for key, value in claim["numbers"].items())
             lines.append(f"| {_cell(claim['says'])} | {_word(claim['holds'])} | {_cell(numbers)} |")
-        lines.append("")
+        lines += ["", *_not_drawn(plan.spec, path.parent)]
     target = root / "results" / "report.md"
     write_bytes(target, "\n".join(lines).encode())
     return target
+
+
+def _not_drawn(spec: Spec, folder: Path) -> list[str]:
+    """A line for each figure that does not show all of its data, and an empty one after them."""
+    lines = []
+    for name in spec.figures:
+        _, made = document.read(folder / "figures" / f"{name}.vl.json", document.CHART)
+        if texts := made.get(document.NOT_DRAWN):
+            lines.append(f"- Not drawn: {name}: {_cell('; '.join(texts))}")
+    return [*lines, ""] if lines else []
 
 
 def _origin(made: dict[str, Any]) -> str:
