@@ -6,20 +6,17 @@ import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from saespec.errors import QueryError
 from saespec.results.document import CHART, canonical, encode
-from saespec.results.query import Rows, SqlError, select
+from saespec.results.query import Rows, SpecConnection, SqlError, select
 from saespec.spec.report import Figure
 
 from .chart import complaint, refused
 from .finish import finished
 from .png import repacked
 from .theme import CONFIG
-
-if TYPE_CHECKING:
-    import duckdb
 
 VEGA_LITE = "6.4"
 """Version of Vega-Lite that draws; the schema that validates comes with Altair and is of the same version."""
@@ -43,7 +40,7 @@ class Drawing:
 def draw(
     figure: Figure,
     name: str,
-    connection: duckdb.DuckDBPyConnection,
+    connection: SpecConnection,
     provenance: Mapping[str, str] | None = None,
 ) -> Drawing:
     """Run a figure's query on a connection made by `spec_connection` and draw its chart.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from saespec.errors import Problem
 from saespec.results import schema
-from saespec.results.query import Rows, SqlError, select
+from saespec.results.query import Rows, SpecConnection, SqlError, select
 from saespec.results.views import RESERVED, empty_connection
 from saespec.spec.load import LoadedSpec
 from saespec.spec.measures import Measure
@@ -19,9 +19,6 @@ from saespec.spec.spec import Spec
 from .chart import complaint, refused
 from .claims import evaluate
 from .fields import unknown_fields
-
-if TYPE_CHECKING:
-    import duckdb
 
 
 def problems(loaded: LoadedSpec) -> list[Problem]:
@@ -52,7 +49,7 @@ class _Checker:
         for name, claim in self.spec.claims.items():
             yield from self.claim(f"claims.{name}", claim, connection)
 
-    def figure(self, path: str, figure: Figure, connection: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
+    def figure(self, path: str, figure: Figure, connection: SpecConnection) -> Iterator[Problem]:
         rows: Rows | None = None
         try:
             rows = select(connection, figure.sql)
@@ -73,7 +70,7 @@ class _Checker:
             hint = _meant(field, rows.columns) or f"it gives {', '.join(rows.columns)}"
             yield self.problem(f"{path}.vega_lite.{'.'.join(str(key) for key in keys)}", message, hint)
 
-    def claim(self, path: str, claim: Claim, connection: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
+    def claim(self, path: str, claim: Claim, connection: SpecConnection) -> Iterator[Problem]:
         try:
             rows = select(connection, claim.sql)
         except SqlError as error:
