@@ -12,7 +12,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import plan as _plan_room  # noqa: F401  # imported first, so that the function below keeps the name
-from .errors import CallError, DamagedFileError, Problem, QueryError, SaespecError, SpecError, StageError
+from .errors import (
+    CallError,
+    DamagedFileError,
+    Interrupted,
+    Problem,
+    QueryError,
+    SaespecError,
+    SpecError,
+    StageError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CallError",
     "DamagedFileError",
+    "Interrupted",
     "Problem",
     "QueryError",
     "SaespecError",

@@ -5,6 +5,7 @@ SaespecError
 ├── CallError          the command or the call is wrong (unknown spec, unknown cell, bad option)
 ├── DamagedFileError   a file is truncated, altered or of another version
 ├── StageError         a stage could not do its work (full disk, read-only folder, failed run)
+├── Interrupted        someone stopped it; what is done is kept
 └── QueryError         SQL that does not run, or a chart that cannot be drawn
 
 The CLI prints them without a traceback; anything else that escapes is a bug.
@@ -62,11 +63,19 @@ class DamagedFileError(SaespecError):
 
     def __init__(self, file: Path | str, what: str, remedy: str) -> None:
         self.file = Path(file)
+        self.what = what
         super().__init__(f"{file}: {what}. {remedy}")
 
 
 class StageError(SaespecError):
     """A stage could not finish; finished cells are kept and the same command continues."""
+
+
+class Interrupted(SaespecError):
+    """Work was asked to stop: what is done is saved, and the same command continues."""
+
+    def __init__(self, message: str = "stopped; the same command continues") -> None:
+        super().__init__(message)
 
 
 class QueryError(SaespecError):

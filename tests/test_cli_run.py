@@ -190,6 +190,21 @@ def test_results_of_an_older_saespec_are_made_again_by_run(cli: Cli, ran: Path) 
     assert tracked(ran) == before
 
 
+def test_a_clean_project_leads_dvc_to_nothing_that_is_gone(cli: Cli, ran: Path) -> None:
+    write(ran, "other")
+    assert cli("compile").code == 0
+    (ran / "specs/other.yaml").unlink()
+    repro = [sys.executable, "-m", "dvc", "repro", "-q"]
+    assert subprocess.run(repro, cwd=ran, capture_output=True).returncode != 0
+    said = cli("clean", "--yes")
+    assert said.code == 0, said.err
+    done = subprocess.run(repro, cwd=ran, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    report = (ran / "results/report.md").read_text()
+    assert [line for line in report.splitlines() if line.startswith("##")] == ["## A tiny spec (`tiny`)"]
+    assert cli("run", "--json").json["specs"][0]["ran"] == []
+
+
 def test_an_edited_figure_is_redrawn_and_nothing_else(cli: Cli, ran: Path) -> None:
     before = tracked(ran)
     edit(ran, "title: MMCS against", "title: MMCS over")
@@ -376,23 +391,46 @@ def test_a_stage_that_fails_says_so_once_and_the_same_command_continues(cli: Cli
 
 
 def test_a_stage_that_refuses_the_spec_promises_nothing(cli: Cli, project: Path) -> None:
-    """What the spec asks for does not exist: exit code 2, as for a spec that `validate` finds wrong."""
-    (project / "text.jsonl").write_text('{"text": "some text"}\n' * 200)
+    """What the spec asks for does not exist: exit code 2, as for what `validate` finds wrong without loading torch."""
+    (project / "text.jsonl").write_text("".join(f'{{"text": "some text, {i} words"}}\n' for i in range(200)))
     edit(
         project,
         "data: {kind: toy, dim: 8, features: 12, active: 2}",
-        "data: {kind: transformer, model: {kind: pretrained, name: ./nowhere}, site: {layer: 0, place: mlp_out},"
-        " corpus: {kind: files, paths: [text.jsonl], held_out: 0.3}, dim: 8, tokens: 100, held_out_tokens: 50,"
-        " context: 16, dtype: float32}",
+        "data: {kind: transformer, model: {kind: trained, layers: 1, width: 8, heads: 1, mlp: 8, context: 16,"
+        " activation: gelly, tokenizer: {kind: bpe, vocabulary: 257}, train: {tokens: 64, batch: 1, lr: 0.01}},"
+        " site: {layer: 0, place: mlp_out}, corpus: {kind: files, paths: [text.jsonl], held_out: 0.3},"
+        " dim: 8, tokens: 100, held_out_tokens: 50, context: 16, dtype: float32}",
     )
     spec = project / "specs/tiny.yaml"
     spec.write_text(spec.read_text().partition("figures:")[0].replace("[recovery, losses]", "[losses]"))
     said = cli("run")
     assert said.code == 2
     (line,) = [line for line in said.err.splitlines() if line.startswith("error: ")]
-    assert "./nowhere: there is no such folder" in line
-    assert line.startswith("error: stage extract-")
+    assert "transformers has no activation function 'gelly'" in line
+    assert line.startswith("error: stage model-")
     assert "the same command continues" not in said.err
+
+
+@pytest.mark.parametrize("command", ["validate", "plan", "compile", "run"])
+def test_results_behind_a_symbolic_link_are_refused_beforehand(
+    cli: Cli, project: Path, tmp_path_factory: pytest.TempPathFactory, command: str
+) -> None:
+    (project / "results").symlink_to(tmp_path_factory.mktemp("elsewhere"))
+    said = cli(command, "specs/tiny.yaml")
+    assert said.code == 2
+    assert "error: results is a symbolic link, behind which DVC tracks nothing: make it a folder." in said.err
+    assert not list((project / "results").iterdir())
+
+
+def test_a_store_behind_a_symbolic_link_works(
+    cli: Cli, project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (project / ".saespec").mkdir()
+    (project / ".saespec/store").symlink_to(elsewhere)
+    assert cli("run", "specs/tiny.yaml", "-q").code == 0
+    assert len(list((elsewhere / "cells").iterdir())) == 2
+    assert "everything is up to date" in cli("run", "specs/tiny.yaml").out
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

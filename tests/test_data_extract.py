@@ -29,12 +29,11 @@ from extract_sample import (
     write_texts,
 )
 
-from saespec.data import contexts, store, tokens
+from saespec.data import contexts, extract, store, tokens
 from saespec.data.activations import Activations
-from saespec.data.interrupt import Interrupted
 from saespec.data.source import HELD_OUT, TRAIN
 from saespec.data.streams import Streams
-from saespec.errors import CallError, DamagedFileError, SaespecError, StageError
+from saespec.errors import CallError, DamagedFileError, Interrupted, SaespecError, StageError
 from saespec.plan.inputs import extraction_folder, site_key
 from saespec.spec.transformer import Site, TransformerData
 
@@ -98,6 +97,35 @@ def test_a_site_that_comes_later_leaves_the_others_alone(gpt2: Path, tmp_path: P
     run(data(), tmp_path, gpt2, POST)
     assert (folder / site_key(POST) / "manifest.json").exists()
     assert all(path.stat().st_mtime_ns == time_ for path, time_ in before.items())
+
+
+BY_NAME, BY_MODULE = Site(name="blocks.0.hook_resid_post"), Site(module="transformer.h.0")
+
+
+def test_one_tensor_under_three_names_is_extracted_once(
+    gpt2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = run(data(POST), tmp_path / "alone", gpt2)
+    wanted: list[list[Site]] = []
+    forward = extract._forward
+    monkeypatch.setattr(
+        extract,
+        "_forward",
+        lambda model, sites, *more: (wanted.append(sites), forward(model, sites, *more))[1],
+    )
+    folder = run(data(POST), tmp_path / "all", gpt2, BY_NAME)
+    assert {site_key(site) for sites in wanted for site in sites} == {site_key(POST)}
+    wanted.clear()
+    run(data(POST), tmp_path / "all", gpt2, BY_MODULE)  # another spec, later
+    assert wanted == []
+    for site in (POST, BY_NAME, BY_MODULE):
+        for part in (TRAIN, HELD_OUT):
+            assert torch.equal(vectors(folder, site, part), vectors(alone, POST, part))
+        assert store.read_manifest(folder / site_key(site)).site == site_key(site)
+    files = [sorted((folder / site_key(site)).glob("*.bin")) for site in (POST, BY_NAME, BY_MODULE)]
+    assert len({tuple(path.stat().st_ino for path in some) for some in files}) == 1, (
+        "hard links take no space"
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -180,6 +208,18 @@ def test_a_damaged_shard_is_named_and_alone_made_again(gpt2: Path, tmp_path: Pat
     run(data(), tmp_path, gpt2, POST)
     assert contents(folder) == undisturbed
     assert all(p.stat().st_mtime_ns == time_ for p, time_ in others.items())
+
+
+def test_all_damaged_shards_of_a_site_are_made_again_once_one_is_found(gpt2: Path, tmp_path: Path) -> None:
+    folder = run(data(), tmp_path, gpt2)
+    undisturbed = contents(folder)
+    for part, number in ((TRAIN, 1), (TRAIN, 4), (HELD_OUT, 0)):
+        path = store.shard_path(folder / site_key(MLP), part, number)
+        path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DamagedFileError, match=r"train-0000\d\.bin: a shard is not what"):
+        vectors(folder, MLP)
+    run(data(), tmp_path, gpt2)
+    assert contents(folder) == undisturbed
 
 
 @pytest.mark.parametrize("name", ["ids.i32", "kept.u8", "contexts.json"])

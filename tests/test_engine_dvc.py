@@ -4,14 +4,16 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from configparser import ConfigParser
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from saespec.engine import dvc
 from saespec.engine.events import Failure, failure, record
-from saespec.engine.lock import RunLock
+from saespec.engine.lock import run_lock
+from saespec.errors import StageError
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,53 @@ def test_ensure_repo_keeps_what_is_there(tmp_path: Path) -> None:
     lines = (tmp_path / ".dvcignore").read_text().splitlines()
     assert lines[:3] == ["mine/", ".venv/", ".saespec/"]
     assert len(lines) == len(set(lines))
+
+
+def test_what_a_killed_setup_left_half_done_is_done_again(tmp_path: Path) -> None:
+    (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    (tmp_path / ".saespec").mkdir()
+    (tmp_path / ".saespec/dvc-init").touch()
+    dvc.ensure_repo(tmp_path)
+    assert "analytics = false" in (tmp_path / ".dvc/config").read_text()
+    assert not (tmp_path / ".saespec/dvc-init").exists()
+
+
+def test_processes_that_set_up_one_folder_wait_for_each_other(tmp_path: Path) -> None:
+    code = "import sys, pathlib, saespec.engine.dvc as dvc; dvc.ensure_repo(pathlib.Path(sys.argv[1]))"
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    said = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, said
+    assert "analytics = false" in (tmp_path / ".dvc/config").read_text()
+
+
+def test_a_dvc_that_says_nothing_is_quoted_by_its_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "silent"
+    program.write_text("#!/bin/sh\nexit 7\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    with pytest.raises(StageError, match="a DVC repository: it ended with exit code 7, without a word"):
+        dvc.ensure_repo(tmp_path)
+
+
+def test_who_is_blocked_by_a_dvc_waits_for_it(tmp_path: Path) -> None:
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.5)", "dvc"])
+    _rwlock(
+        tmp_path,
+        json.dumps({"read": {str(tmp_path / "results/x/plan.json"): [{"pid": other.pid, "cmd": ""}]}}),
+    )
+    said: list[str] = []
+    assert not dvc.wait_for_others(tmp_path, PurePosixPath("results/y"), "y", said.append)
+    reaper = threading.Thread(target=other.wait)
+    reaper.start()
+    assert dvc.wait_for_others(tmp_path, PurePosixPath("results/x"), "x", said.append)
+    reaper.join()
+    assert said == [f"x: DVC is at work on it (pid {other.pid}); waiting for it"]
+    assert not dvc.wait_for_others(tmp_path, PurePosixPath("results/x"), "x", said.append)
 
 
 def test_stages_find_the_saespec_beside_this_python(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,10 +147,10 @@ def test_no_events_outside_a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 def test_a_lock_is_free_again_after_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), RunLock(tmp_path, "x", print):
+    with pytest.raises(RuntimeError), run_lock(tmp_path, "x", print):
         raise RuntimeError
     said: list[str] = []
-    with RunLock(tmp_path, "x", said.append), RunLock(tmp_path, "y", said.append):
+    with run_lock(tmp_path, "x", said.append), run_lock(tmp_path, "y", said.append):
         pass
     assert said == []
 

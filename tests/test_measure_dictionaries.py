@@ -12,6 +12,7 @@ from scipy import stats
 from spec_sample import edit, one_problem
 from test_measure import loaded, measured
 
+from saespec.errors import Interrupted
 from saespec.measure import neuron_basis
 from saespec.measure.agreement import partners
 from saespec.plan.groups import group_name
@@ -19,7 +20,7 @@ from saespec.plan.model import Cell
 from saespec.sae.checkpoint import Store, read
 from saespec.sae.cosine import cosines
 from saespec.sae.stack import Stack
-from saespec.sae.train import Interrupted, train
+from saespec.sae.train import train
 from saespec.spec.measures import (
     Agreement,
     AliveLatents,

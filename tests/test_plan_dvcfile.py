@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,31 @@ def test_values_titles_and_queries_need_no_compiling(tmp_path: Path, old: str, n
     dvcfile.write(planned(spec, tmp_path), tmp_path)
     edit(spec, old, new)
     assert dvcfile.is_current(planned(spec, tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "path", ["sweep.grid.sae.latents", "sweep.grid", "figures", "claims"], ids=lambda path: path
+)
+def test_the_same_in_another_order_needs_no_compiling(tmp_path: Path, path: str) -> None:
+    tree = YAML(typ="safe").load(SPEC)
+    tree["sweep"]["grid"]["train.batch"] = [4, 2]
+    tree["figures"]["fig02"] = tree["figures"]["fig01"]
+    tree["claims"]["finer"] = tree["claims"]["fine"]
+    spec = make(tmp_path, text=SPEC)
+    spec.write_text("\n".join(f"{key}: {json.dumps(value)}" for key, value in tree.items()))
+    dvcfile.write(planned(spec, tmp_path), tmp_path)
+    dvcfile.write_root(tmp_path)
+    *way, last = path.split(".", 2)
+    holder = tree
+    for key in way:
+        holder = holder[key]
+    old = holder[last]
+    holder[last] = old[::-1] if isinstance(old, list) else dict(reversed(old.items()))
+    spec.write_text("\n".join(f"{key}: {json.dumps(value)}" for key, value in tree.items()))
+    plan = planned(spec, tmp_path)
+    assert dvcfile.is_current(plan, tmp_path)
+    assert not dvcfile.write(plan, tmp_path)
+    assert dvcfile.check(tmp_path) == []
 
 
 def test_a_file_without_the_mark_is_never_overwritten(tmp_path: Path) -> None:
@@ -160,6 +186,14 @@ def test_the_root_file_leads_to_every_spec_of_a_laptops_scale(tmp_path: Path) ->
     assert stage["cmd"] == "saespec stage report"
 
 
+def test_check_does_not_take_a_moved_specs_results_for_left_over(tmp_path: Path) -> None:
+    spec = make(tmp_path)
+    dvcfile.write(planned(spec, tmp_path), tmp_path)
+    dvcfile.write_root(tmp_path)
+    spec.rename(spec.with_name("moved.yaml"))
+    assert not [told for told in dvcfile.check(tmp_path) if "clean" in told]
+
+
 def test_check_says_what_is_out_of_date(tmp_path: Path) -> None:
     spec = make(tmp_path)
     assert dvcfile.check(tmp_path) == [
@@ -172,7 +206,7 @@ def test_check_says_what_is_out_of_date(tmp_path: Path) -> None:
     edit(spec, "name: tiny", "name: renamed")
     dvcfile.write(planned(spec, tmp_path), tmp_path)
     assert dvcfile.check(tmp_path) == [
-        "results/tiny: specs/tiny.yaml no longer compiles to it: delete the folder",
+        "results/tiny: specs/tiny.yaml no longer compiles to it: `saespec clean` removes it",
         "dvc.yaml does not lead to all specs: run `saespec compile`",
     ]
     dvcfile.write_root(tmp_path)

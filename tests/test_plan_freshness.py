@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from saespec.engine import dvc
 from saespec.engine.run import run
 from saespec.errors import DamagedFileError
 from saespec.plan import dvcfile, identity, planfile
-from saespec.plan.freshness import StageState, freshness
+from saespec.plan.freshness import StageState, freshness, read_lock
 from saespec.plan.model import Plan
 
 PLAN, MEASURE, FIGURES, CLAIMS = "plan", "measure", "figures", "claims"
@@ -318,6 +319,14 @@ def test_plain_dvc_repro_sees_a_new_sweep_value(project: Path) -> None:
     assert all(state.state == "fresh" for state in freshness(plan, project))
 
 
+def test_plain_dvc_repro_takes_a_sweep_in_another_order(project: Path) -> None:
+    edit(project / "specs/tiny.yaml", "sae.latents: [8, 16]", "sae.latents: [16, 8]")
+    assert dvc.repro(project, ["results/tiny/dvc.yaml"], {}, project / "log") == (0, False)
+    assert calls(project) == list(ALL), "no cell is trained again"
+    assert dvc.repro(project, ["results/tiny/dvc.yaml"], {}, project / "log") == (0, False)
+    assert calls(project) == []
+
+
 def _compile(plan: Plan, root: Path) -> None:
     dvcfile.write(plan, root)
 
@@ -340,3 +349,11 @@ def _judge_and_repro(plan: Plan, root: Path, case: Case) -> None:
     assert tuple(call for call in called if not call.startswith("trained")) == case.ran
     assert len(called) == len(case.ran) + case.trained
     assert all(state.state == "fresh" for state in freshness(plan, root))
+
+
+def test_a_lock_file_that_dvc_is_writing_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "dvc.lock"
+    whole = "schema: '2.0'\nstages:\n  plan:\n    cmd: x\n"
+    path.write_text(whole[:30])
+    threading.Timer(0.3, path.write_text, [whole]).start()
+    assert read_lock(path) == {"plan": {"cmd": "x"}}

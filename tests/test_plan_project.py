@@ -38,6 +38,25 @@ def test_names_that_a_shell_or_dvc_would_read_otherwise_are_refused(tmp_path: Pa
         project.relative(tmp_path / name, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "folder",
+    ["results", "results/x", "results/x/tables", "results/x/cells", "results/x/cells/relu", ".saespec"],
+)
+def test_folders_that_are_links_are_refused(tmp_path: Path, folder: str) -> None:
+    link = tmp_path / "project" / folder
+    link.parent.mkdir(parents=True)
+    target = tmp_path / "elsewhere"
+    target.mkdir()
+    project.refuse_links(project.results_folder("x"), tmp_path / "project")
+    link.symlink_to(target)
+    with pytest.raises(CallError, match=f"^{folder} is a symbolic link, .* move the whole project there"):
+        project.refuse_links(project.results_folder("x"), tmp_path / "project")
+    target.rmdir()
+    if folder in ("results", "results/x", ".saespec"):  # where it leads nowhere, too
+        with pytest.raises(CallError, match="is a symbolic link"):
+            project.refuse_links(project.results_folder("x"), tmp_path / "project")
+
+
 def test_the_work_folder_ignores_itself(tmp_path: Path) -> None:
     folder = project.work_folder(tmp_path)
     assert (folder / ".gitignore").read_text() == "*\n"

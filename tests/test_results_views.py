@@ -169,6 +169,43 @@ def test_connect_sees_all_specs(tmp_path):
     assert connection.execute(described).fetchone()[:2] == ("float64", "cosine")
 
 
+def made_from(root, name, source):
+    """Write what tells whose results these are."""
+    (root / f"results/{name}/plan.json").write_text(f'{{\n"saespec_plan": 1,\n"sources": ["{source}"],\n}}')
+
+
+def test_results_without_a_spec_are_under_their_own_name_alone(tmp_path):
+    for name in ("toy", "gone", "theirs"):
+        save(tmp_path, name)
+        save(tmp_path, name, "runs", [{"cell": "a", "spec": name, "seconds": 1.0}], where="")
+        verdict = {
+            "says": "S.",
+            "source": "",
+            "holds": True,
+            "why": "",
+            "numbers": {},
+            "condition": "",
+            "sql": "",
+        }
+        (tmp_path / f"results/{name}/claims.json").write_text(json.dumps({"wide": verdict}))
+    made_from(tmp_path, "toy", "specs/toy.yaml")
+    made_from(tmp_path, "gone", "specs/gone.yaml")
+    save(tmp_path, "gone", "curves", [{"cell": "a", "step": 1}])
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs/toy.yaml").write_text("name: toy\n")
+    connection = views.connect(tmp_path)
+    for table in ("cells", "runs", "claims"):
+        assert connection.execute(f"select distinct spec from main.{table}").fetchall() == [("toy",)]
+    for name in ("gone", "theirs"):
+        assert connection.execute(f"select count(*) from {name}.cells").fetchone() == (78,)
+    assert connection.execute("select count(*) from gone.curves").fetchone() == (1,)
+    described = "select distinct spec from columns order by all"
+    assert connection.execute(described).fetchall() == [("gone",), ("theirs",), ("toy",)]
+    (tmp_path / "specs/toy.yaml").unlink()
+    copied = views.connect(tmp_path).execute("select distinct spec from cells").fetchall()
+    assert copied == [("theirs",)], "with no spec that ran, what was copied in stands together"
+
+
 def test_specs_with_different_columns_are_united_by_name(tmp_path):
     save(tmp_path, "toy")
     columns = schema.tables(spec(measure=["losses"]))["cells"]

@@ -15,6 +15,7 @@ from spec_sample import GOOD, edit, load_text, one_problem
 
 from saespec.data.source import source
 from saespec.data.toy import Toy
+from saespec.errors import Interrupted
 from saespec.measure.tables import tables
 from saespec.measure.trained import Trained, load
 from saespec.plan.groups import group_name
@@ -23,10 +24,12 @@ from saespec.plan.model import Cell
 from saespec.sae.checkpoint import Store, read
 from saespec.sae.cosine import mmcs
 from saespec.sae.fit import fit
-from saespec.sae.spread import Interrupted
 from saespec.sae.train import CURVE, Finished, Progress
+from saespec.spec.effect import reason, unread
+from saespec.spec.fields import cell_fields
 from saespec.spec.measures import DeadLatents, Latents, Losses, NeuronBasis, Recovery
 from saespec.spec.spec import CellConfig
+from saespec.spec.sweep import apply
 
 CPU = torch.device("cpu")
 STEPS, BATCH, DIM = 60, 64, 16
@@ -208,3 +211,58 @@ def test_what_a_baseline_does_not_go_with_is_refused(tmp_path: Path, old: str, n
     problem = one_problem(tmp_path, edit(old, new, SWEPT))
     assert said in str(problem)
     assert SWEPT.splitlines()[problem.line - 1].strip().startswith("- {name:")
+
+
+OTHER: dict[str, Any] = {
+    "data.features": 11,
+    "data.active": 3,
+    "data.directions": "positive",
+    "data.correlation": "random",
+    "data.decay": "multiply",
+    "data.coefficients.low": 0.5,
+    "data.coefficients.high": 2,
+    "data.empty_rows": "fill",
+    "data.jitter": 0.1,
+    "data.background_noise": 0.1,
+    "loss.reconstruction": "sum",
+    "loss.sparsity.coefficient": 0.3,
+    "loss.sparsity.per": "sample",
+    "train.steps": STEPS + 1,
+    "train.batch": BATCH + 1,
+    "train.optimizer.lr": 0.3,
+    "train.optimizer.beta1": 0.3,
+    "train.optimizer.beta2": 0.3,
+    "train.optimizer.eps": 0.3,
+    "train.input_noise": 0.1,
+    "train.curve_points": 7,
+    "train.movement": True,
+    "seed": 1,
+}
+"""Another value of each field that a baseline's cell may have in more than one way."""
+
+
+def test_every_field_that_goes_with_baselines_has_another_value_here() -> None:
+    refused = {"train.precision", "train.products"}
+    parts = {path for path in cell_fields() if path.split(".")[0] in ("loss", "train")}
+    one_form = {"loss.sparsity", "loss.sparsity.kind", "train.optimizer", "train.optimizer.kind"}
+    assert parts - one_form - refused - {"loss", "train"} <= set(OTHER)
+
+
+@pytest.mark.parametrize("kind", ["pca", "ica", "random", "neuron_basis"])
+def test_what_a_baseline_is_said_not_to_read_changes_no_bit_of_it_and_all_else_does(
+    kind: str, tmp_path: Path
+) -> None:
+    own = cell(kind, latents=DIM if kind == "neuron_basis" else 3, steps=20)
+    store = Store(tmp_path)
+    base = own.config.model_dump(mode="json", exclude_unset=True)
+
+    def made(config: CellConfig) -> dict[str, torch.Tensor]:
+        one = Cell(cell_id(config), config)
+        fit([one], store, [CPU])
+        return read(store.cell(one.id))[0]
+
+    first, gone = made(own.config), unread(own.config)
+    for path, value in OTHER.items():
+        other = made(apply(base, {path: value}))
+        same = all(torch.equal(first[name], other[name]) for name in first)
+        assert same == bool(reason(path, gone)), path

@@ -9,11 +9,11 @@ import pytest
 import torch
 from cells import cell, stop_after
 
+from saespec.errors import Interrupted
 from saespec.plan.model import Cell
 from saespec.sae import relu_sparse
 from saespec.sae.checkpoint import Store
 from saespec.sae.relu_sparse import flat_nonzero, runs, sparse_below
-from saespec.sae.spread import Interrupted
 from saespec.sae.stack import Stack, sort_key
 from saespec.sae.train import train
 

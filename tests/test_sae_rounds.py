@@ -11,13 +11,13 @@ import torch
 from cells import cell, stop_after
 
 from saespec.data.toy import Toy
+from saespec.errors import Interrupted
 from saespec.plan.model import Cell
 from saespec.sae import checkpoint
 from saespec.sae import rounds as choice
 from saespec.sae import train as trainer
 from saespec.sae.checkpoint import Store
 from saespec.sae.rounds import rounds
-from saespec.sae.spread import Interrupted
 from saespec.sae.train import Finished, Progress, train
 
 CPU = torch.device("cpu")

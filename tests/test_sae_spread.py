@@ -10,11 +10,11 @@ import pytest
 import torch
 from cells import cell, stop_after
 
-from saespec.errors import StageError
+from saespec.errors import Interrupted, StageError
 from saespec.plan.model import Cell
 from saespec.sae import stack
 from saespec.sae.checkpoint import Store
-from saespec.sae.spread import Interrupted, spread
+from saespec.sae.spread import spread
 from saespec.sae.train import Finished, Progress, train
 
 CPU = torch.device("cpu")

@@ -11,11 +11,12 @@ from spec_sample import GOOD, edit, load_text, one_problem
 from test_measure import ALL, measured
 from test_sae_train import sixteen, trained
 
+from saespec.errors import Interrupted
 from saespec.plan.groups import group_name
 from saespec.sae.checkpoint import Store, read
 from saespec.sae.loss import l1_scale, reconstruction_scale
 from saespec.sae.stack import Stack
-from saespec.sae.train import Interrupted, train
+from saespec.sae.train import train
 
 CPU = torch.device("cpu")
 

@@ -9,12 +9,11 @@ import pytest
 import torch
 from cells import cell, stop_after
 
-from saespec.errors import DamagedFileError
+from saespec.errors import DamagedFileError, Interrupted
 from saespec.plan.model import Cell
 from saespec.sae import checkpoint
 from saespec.sae.captured import CapturedStep
 from saespec.sae.checkpoint import Store
-from saespec.sae.spread import Interrupted
 from saespec.sae.stack import Stack, split, width
 from saespec.sae.train import Finished, curve_points, train
 

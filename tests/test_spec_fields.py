@@ -10,14 +10,16 @@ import pytest
 from pydantic import BaseModel, ValidationError
 from spec_sample import PLAIN, load_text
 
+from saespec.errors import SpecError
 from saespec.plan.identity import cell_id
 from saespec.spec import CellConfig, Spec
 from saespec.spec.columns import Column
+from saespec.spec.effect import reason, unread
 from saespec.spec.fields import Field, cell_fields, flat, literals, models, row, stored_fields, tag, walk
-from saespec.spec.measures import Measure
+from saespec.spec.measures import Losses, Measure
 from saespec.spec.report import Claim, Figure
 from saespec.spec.spec import Case, Ratio, Sweep
-from saespec.spec.sweep import apply, base_config
+from saespec.spec.sweep import apply, base_config, points
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +166,43 @@ def test_every_field_of_a_cell_changes_its_identity_or_is_refused(spec: Spec, fi
             with pytest.raises(ValidationError):
                 apply(before, {field.path: value})
     assert changed or refused or len(valid(field)) == 1
+
+
+@pytest.mark.parametrize("data", ["toy", "transformer"])
+@pytest.mark.parametrize("sae", ["relu", "tied_relu", "pca", "ica", "random", "neuron_basis"])
+def test_two_values_of_any_field_of_any_kind_make_two_cells_or_are_refused(
+    spec: Spec, data: str, sae: str
+) -> None:
+    toy = {"kind": "toy", "dim": 8, "features": 9, "active": 2}
+    sections = {"data": TRANSFORMER if data == "transformer" else toy, "sae": {"kind": sae, "latents": 8}}
+    whole = apply({**base_config(spec), **sections}, {"train.steps": 9})
+    base = base_config(whole)
+    swept = refused = 0
+    for field in LEAVES:
+        section = getattr(whole, field.path.split(".")[0])
+        if field.path != "seed" and field.owner not in _below(type(section)):
+            continue
+        inner = field.owner not in (type(section), CellConfig) and field.path.startswith("data.")
+        for before in with_parents(base, field) if inner else [base]:
+            config = apply(before, {})
+            old, parts = flat(config).get(field.path), {name: getattr(config, name) for name in before}
+            for value in valid(field):
+                if value == old:
+                    continue
+                axis = Sweep.model_validate({"grid": {field.path: [value]}, "beside": [{field.path: old}]})
+                whole_spec = spec.model_copy(
+                    update={**parts, "sweep": axis, "measure": [Losses(kind="losses")]}
+                )
+                try:
+                    first, second = (point.config for point in points(whole_spec))
+                except SpecError:
+                    refused += 1
+                else:
+                    assert not reason(field.path, unread(first))
+                    assert cell_id(first) != cell_id(second)
+                    swept += 1
+    assert swept > 30
+    assert refused > 3
 
 
 def test_unknown_fields_are_refused_at_every_place(spec: Spec) -> None:

@@ -373,3 +373,95 @@ def test_a_hub_model_needs_a_revision() -> None:
     PretrainedModel(kind="pretrained", name="./mine")
     with pytest.raises(ValueError, match="is a hub id and needs a revision"):
         PretrainedModel(kind="pretrained", name="someone/something")
+
+
+# alternatives
+
+SITE = "{layer: 2, place: mlp_hidden}"
+MODEL = "{kind: pretrained, name: a/b, revision: main}"
+ACTIVATIONS = f"""\
+version: 1
+name: sites
+title: Sites
+data:
+  kind: transformer
+  model: {MODEL}
+  corpus: {{kind: hub, name: a/texts, revision: main, config: books}}
+  site: {SITE}
+  dim: 8
+  tokens: 1000
+  held_out_tokens: 100
+  context: 16
+sae: {{kind: relu, latents: 8}}
+loss: {{reconstruction: mean, sparsity: {{kind: l1, coefficient: 0.1, per: latents}}}}
+train: {{steps: 5, batch: 8, optimizer: {{lr: 0.001}}}}
+measure: [losses]
+"""
+
+NAME, MODULE = "{name: ln_final.hook_normalized}", "{module: a.b, of: input}"
+
+
+@pytest.mark.parametrize("base", [SITE, NAME, MODULE, "{place: embed}"])
+@pytest.mark.parametrize(
+    ("setting", "set_to"),
+    [
+        (f"data.site={NAME}", {"name": "ln_final.hook_normalized"}),
+        ("data.site.name=ln_final.hook_normalized", {"name": "ln_final.hook_normalized"}),
+        ("data.site={module: a.b, of: input}", {"module": "a.b", "of": "input"}),
+        ("data.site={layer: 1, place: attn_out}", {"layer": 1, "place": "attn_out"}),
+        ("data.site.place=embed", {"place": "embed"}),
+    ],
+)
+def test_another_form_of_a_site_replaces_the_one_there_is(
+    tmp_path: Path, base: str, setting: str, set_to: dict[str, object]
+) -> None:
+    text = ACTIVATIONS.replace(SITE, base)
+    path, _, value = setting.partition("=")
+    *way, key = path.split(".")[1:]
+    section = f"{{{key}: {value}}}" if way == [] else f"{{{way[0]}: {{{key}: {value}}}}}"
+    write(tmp_path, text, "base.yaml")
+    child = write(tmp_path, f"extends: base.yaml\nname: child\ndata: {section}\n", "child.yaml")
+    loaded = [load_text(tmp_path, text, setting), load(child, root=tmp_path)]
+    swept = load_text(tmp_path, f"{text}sweep: {{cases: [{{{path}: {value}}}]}}\n").points[0]
+    for data in (*(one.spec.data for one in loaded), swept.config.data):
+        assert data.site.model_dump(exclude_unset=True) == set_to  # type: ignore[union-attr]
+
+
+def test_what_stays_in_the_same_form_merges(tmp_path: Path) -> None:
+    data = load_text(
+        tmp_path, ACTIVATIONS, "data.site.layer=1", "data.corpus={held_out: 0.2}", "data.model.dtype=bfloat16"
+    ).spec.data
+    assert data.site.model_dump(exclude_unset=True) == {"layer": 1, "place": "mlp_hidden"}  # type: ignore[union-attr]
+    assert (data.corpus.name, data.corpus.held_out) == ("a/texts", 0.2)  # type: ignore[union-attr]
+    assert data.model.revision == "main"  # type: ignore[union-attr]
+    other_place = load_text(tmp_path, ACTIVATIONS, "data.site.place=attn_out").spec.data
+    assert other_place.site.layer == 2  # type: ignore[union-attr]
+
+
+def test_a_revision_belongs_to_its_name(tmp_path: Path) -> None:
+    folder = load_text(tmp_path, ACTIVATIONS, "data.model.name=./mine").spec.data
+    assert folder.model.revision is None  # type: ignore[union-attr]
+    assert "needs a revision" in one_problem(tmp_path, ACTIVATIONS, "data.model.name=c/d").message
+    texts = load_text(tmp_path, ACTIVATIONS, "data.corpus={name: c/d, revision: v1}").spec.data
+    assert texts.corpus.config is None  # type: ignore[union-attr]
+    pairs = "sweep: {zip: {data.model.revision: [v1, v2], data.model.name: [c/d, e/f]}}\n"
+    found = [p.config.data.model.revision for p in load_text(tmp_path, ACTIVATIONS + pairs).points]  # type: ignore[union-attr]
+    assert found == ["v1", "v2"]
+
+
+def test_a_folder_has_no_revision_and_text_files_no_column(tmp_path: Path) -> None:
+    vain = {
+        "data.model={name: ./mine, revision: main}": ("data.model.revision", "is for hub ids"),
+        "data.corpus={kind: files, paths: [a/*.txt], column: body}": (
+            "data.corpus.column",
+            "is for JSON lines",
+        ),
+        "data.corpus={kind: files, paths: [a.jsonl], documents: line}": (
+            "data.corpus.documents",
+            "is for text files",
+        ),
+    }
+    for setting, (path, said) in vain.items():
+        problem = one_problem(tmp_path, ACTIVATIONS, setting)
+        assert problem.path == path
+        assert said in problem.message

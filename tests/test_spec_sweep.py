@@ -409,3 +409,94 @@ def test_equal_sections_are_shared_and_lookalikes_are_not(tmp_path: Path) -> Non
             cell_at({"train.steps": lookalike})
     with pytest.raises(ValidationError):
         cell_at({"engine.power": 1})  # from a plan of another saespec
+
+
+# what changes nothing
+
+
+RELU = PLAIN.replace("  tied: false\n", "").replace("latents: 128", "latents: 64").replace("5000", "500")
+ICA = RELU.replace("kind: relu", "kind: ica")
+IDLE = "changes nothing: sae.kind: ica does not read it (remove it)"
+MIXED = (
+    "changes nothing in cells with sae.kind: ica, so that two of them are the same "
+    "(take sae.kind: ica out of the product and put it into sweep.beside, where it is one cell)"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "path"),
+    [
+        ("grid: {train.optimizer.lr: [0.001, 0.01, 0.1]}", "0.001,", "train.optimizer.lr"),
+        ("grid: {train.optimizer.lr: [0.01]}", "0.01", "train.optimizer.lr"),
+        (
+            "grid: {train.curve_points: {from: 1, to: 100, per_decade: 1}}",
+            "train.curve",
+            "train.curve_points",
+        ),
+        ("grid: {train.optimizer.eps: {of: data.active, ratios: [2]}}", "2", "train.optimizer.eps"),
+        ("zip: {seed: [1, 2], train.movement: [true, false]}", "true", "train.movement"),
+        ("cases: [{seed: 1, train.optimizer: {lr: 0.1}}, {seed: 2}]", "train.opt", "train.optimizer"),
+        ("beside: [{seed: 1, train.optimizer.eps: 0.1}]", "0.1", "train.optimizer.eps"),
+    ],
+)
+def test_an_axis_that_no_cell_reads_is_refused(tmp_path: Path, text: str, at: str, path: str) -> None:
+    problem = one_problem(tmp_path, f"{ICA}sweep:\n  {text}\n")
+    assert str(problem).endswith(f"{path}: {IDLE}")
+    assert (problem.line, problem.column - 3) == (ICA.count("\n") + 2, text.index(at))
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "path"),
+    [
+        ("grid: {sae.kind: [relu, ica], train.optimizer.lr: [0.001, 0.01]}", "0.01]", "train.optimizer.lr"),
+        ("grid: {train.movement: [false, true], sae.kind: [relu, ica]}", "true", "train.movement"),
+        (
+            "grid: {train.optimizer.lr: [0.001, 0.01]}\n  cases: [{seed: 1}, {sae: {kind: ica, latents: 3}}]",
+            "0.01]",
+            "train.optimizer.lr",
+        ),
+        (
+            "grid: {sae.kind: [relu, ica]}\n  cases: [{name: a, train.optimizer.lr: 0.1}, {name: b}]",
+            None,
+            "sweep.cases.1",
+        ),
+    ],
+)
+def test_cells_that_differ_in_what_they_do_not_read_are_refused(
+    tmp_path: Path, text: str, at: str | None, path: str
+) -> None:
+    problem = one_problem(tmp_path, f"{RELU}sweep:\n  {text}\n")
+    assert problem.path == path
+    if at is not None:
+        assert str(problem).endswith(MIXED)
+        assert problem.column - 3 == text.index(at)
+    else:
+        assert (
+            "gives the same cell as an earlier case but for what sae.kind: ica does not read"
+            in problem.message
+        )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "grid: {train.steps: [10, 20], train.batch: [64, 128], train.input_noise: [0, 0.1], seed: [0, 1]}",
+        "grid: {loss.sparsity.coefficient: [0, 1], loss.reconstruction: [sum, mean]}",
+        "zip: {sae.kind: [relu, ica], train.optimizer.lr: [0.001, 0.01]}",
+        "grid: {train.optimizer.lr: [0.001, 0.01]}\n  beside: [{sae: {kind: ica, latents: 3}}]",
+    ],
+)
+def test_what_a_baseline_reads_may_be_swept(tmp_path: Path, text: str) -> None:
+    base = RELU if "beside" in text or "zip" in text else ICA
+    assert load_text(tmp_path, f"{base}sweep:\n  {text}\n").points
+
+
+def test_a_field_that_the_spec_sets_and_no_cell_reads_is_refused(tmp_path: Path) -> None:
+    text = ICA.replace("  batch: 256\n", "  batch: 256\n  curve_points: 3\n")
+    problem = one_problem(tmp_path, text)
+    assert (problem.path, problem.column) == ("train.curve_points", 3)
+    assert IDLE in str(problem)
+    with_others = (
+        f"{text.replace('kind: ica', 'kind: relu')}sweep: {{beside: [{{sae: {{kind: ica, latents: 3}}}}]}}"
+    )
+    assert len(load_text(tmp_path, with_others).points) == 1 + 1

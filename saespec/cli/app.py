@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from saespec.errors import SaespecError
+from saespec.errors import Interrupted, SaespecError
 
 from . import (
     claims,
+    clean,
     compile,
     diff,
     examples,
@@ -52,6 +53,7 @@ _COMMANDS: dict[str, tuple[Callable[..., Any], str]] = {
     "show": (show.show, "Show where a file came from and what is in it."),
     "explain": (explain.explain, "Show the way from a spec's lines to a cell, table or figure."),
     "diff": (diff.diff, "Compare the cells of two specs or revisions."),
+    "clean": (clean.clean, "Remove what is left of specs that are gone."),
     "schema": (schema.schema, "Print the JSON Schema of specs, for editors."),
 }
 for name, (command, in_short) in _COMMANDS.items():
@@ -93,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(words, prog_name="saespec", standalone_mode=False)
         sys.stdout.flush()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Interrupted):
         return failure.interrupted(words)
     except BrokenPipeError:
         return failure.broken_pipe()

@@ -33,12 +33,14 @@ def compile_(
         output.say("all compiled")
         return
     from saespec.engine.dvc import ensure_repo
+    from saespec.engine.lock import run_lock
     from saespec.engine.run import compile_plan
 
     for loaded in all_checked(paths(specs, all_of_them=True)):
         made = target(loaded)
-        ensure_repo(made.root)
-        changed = compile_plan(made.plan, made.root, output.note)
+        ensure_repo(made.root, notify=output.note)
+        with run_lock(made.root, made.plan.spec.name, output.note):
+            changed = compile_plan(made.plan, made.root, output.note)
         output.say(
             f"{shown(made.root / made.plan.folder / 'dvc.yaml')}: {'written' if changed else 'unchanged'}"
         )

@@ -62,7 +62,7 @@ def init(
         done = subprocess.run(["git", "init", "--quiet"], cwd=root, capture_output=True, text=True)
         if done.returncode:
             raise StageError(f"cannot make {root} a git repository: {last_words(done)}")
-    ensure_repo(root, git=git)
+    ensure_repo(root, git=git, notify=output.note)
     (root / "specs").mkdir(exist_ok=True)
     for name, text in new.items():
         (root / name).write_text(text, encoding="utf-8")

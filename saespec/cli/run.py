@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -53,11 +54,13 @@ def run(
 
     from . import failure, output, verdicts
     from .forecast import forecast
-    from .specs import targets
+    from .specs import runnable
 
+    wanted = runnable(specs, settings)
+    _refuse_missing(device)
     done: list[dict[str, Any]] = []
     failure.remember(specs=done)
-    for number, target in enumerate(targets(specs, settings)):
+    for number, target in enumerate(wanted):
         repair_lock(target.plan, target.root, output.note)
         before = forecast(target)
         if not quiet and not json:
@@ -88,9 +91,23 @@ def _begun(target: Target) -> dict[str, Any]:
     return {**where, "ran": [], "stage_seconds": {}, "trained": 0}
 
 
+def _refuse_missing(device: str) -> None:
+    """Raise CallError now, and not in a stage after others have run, if the device is not there.
+
+    torch, which alone can tell, takes seconds to import: it is asked only where a device is named.
+    """
+    from saespec.engine.run import DEVICE_VARIABLE
+
+    if device == "auto":
+        device = os.environ.get(DEVICE_VARIABLE, "auto")
+    if device not in ("auto", "cpu"):
+        from saespec.stages.device import chosen
+
+        chosen(device)
+
+
 def _run(target: Target, device: str | None, verbosity: int, done: dict[str, Any]) -> None:
     """Run a spec, and write into `done` what of it ran."""
-    from saespec.engine.run import Interrupted
     from saespec.engine.run import run as run_plan
 
     from . import output
@@ -101,19 +118,16 @@ def _run(target: Target, device: str | None, verbosity: int, done: dict[str, Any
         done["ran"] = list(done["stage_seconds"])
         done["trained"] = sum(one.trained for one in ran)
 
-    try:
-        with store_of(target):
-            run_plan(
-                target.plan,
-                target.root,
-                device=device,
-                verbosity=verbosity,
-                store=target.store,
-                notify=output.note,
-                account=account,
-            )
-    except Interrupted:
-        raise KeyboardInterrupt from None
+    with store_of(target):
+        run_plan(
+            target.plan,
+            target.root,
+            device=device,
+            verbosity=verbosity,
+            store=target.store,
+            notify=output.note,
+            account=account,
+        )
 
 
 def _heading(before: Forecast) -> str:

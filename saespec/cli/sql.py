@@ -35,7 +35,8 @@ def sql(
     """Ask the results a question in SQL.
 
     Each spec is a schema (toy_mmcs.cells); plain cells, curves, latents, truth, pairs and runs are those of
-    all specs together, with a column `spec`. `claims` holds the verdicts, `columns` what every column means.
+    all specs together, with a column `spec`; results whose spec is gone are left out there. `claims` holds
+    the verdicts, `columns` what every column means.
 
     JSON: a list with one object a row.
     """

@@ -55,16 +55,13 @@ def model(
     """Train a language model."""
     stop = _Stop()
     with _told(f"model-{which}"):
-        from saespec.data.interrupt import Interrupted
         from saespec.stages.inputs import model as make
 
+        from . import output
         from .progress import Share
 
         with Share(f"model-{which}") as share:
-            try:
-                make(plan_path, which, share, stop)
-            except Interrupted:
-                raise KeyboardInterrupt from None
+            make(plan_path, which, share, stop, output.note)
 
 
 @app.command()
@@ -75,16 +72,13 @@ def extract(
     """Extract activations."""
     stop = _Stop()
     with _told(f"extract-{which}"):
-        from saespec.data.interrupt import Interrupted
         from saespec.stages.inputs import extract as make
 
+        from . import output
         from .progress import Share
 
         with Share(f"extract-{which}") as share:
-            try:
-                make(plan_path, which, share, stop)
-            except Interrupted:
-                raise KeyboardInterrupt from None
+            make(plan_path, which, share, stop, output.note)
 
 
 @app.command()
@@ -95,16 +89,13 @@ def train(
     """Train the cells that read batches of one shape."""
     stop = _Stop()
     with _told(f"train-{which}", quietly=True):
-        from saespec.sae.spread import Interrupted
         from saespec.stages.train import train as make
 
+        from . import output
         from .progress import Display
 
         with Display(f"train-{which}") as display:
-            try:
-                make(plan_path, which, display.start, display.update, stop, _trained)
-            except Interrupted:
-                raise KeyboardInterrupt from None
+            make(plan_path, which, display.start, display.update, stop, _trained, output.note)
 
 
 @app.command()
@@ -171,7 +162,7 @@ def _told(name: str, quietly: bool = False) -> Iterator[None]:
     """Tell the engine, and a person if there is no engine, how a stage went; exit with its code."""
     from saespec.engine import events
     from saespec.engine.run import VERBOSITY_VARIABLE
-    from saespec.errors import CallError, SaespecError, reason
+    from saespec.errors import CallError, DamagedFileError, Interrupted, SaespecError, reason
 
     from . import failure, output
 
@@ -180,11 +171,14 @@ def _told(name: str, quietly: bool = False) -> Iterator[None]:
     clock = time.perf_counter()
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Interrupted):
         events.record("failed", "interrupted")
         raise typer.Exit(130) from None
     except (SaespecError, OSError) as error:
-        events.record("refused" if isinstance(error, CallError) else "failed", failure.text(error))
+        if isinstance(error, DamagedFileError):
+            events.record("damaged", str(error), f"{error.file}: {error.what}")
+        else:
+            events.record("refused" if isinstance(error, CallError) else "failed", failure.text(error))
         if alone:
             failure.report(error, ())
         raise typer.Exit(1) from None

@@ -5,6 +5,7 @@ Legend: C contexts, T tokens of a context, V vectors, D dimensions.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,13 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saespec.errors import CallError, StageError
-from saespec.plan.inputs import Extraction, extraction_folder, site_key, site_mark
+from saespec.errors import CallError, Interrupted, StageError
+from saespec.plan.inputs import Extraction, extraction_folder, site_key, site_mark, site_of
+from saespec.results.lock import Notify, Stop, store_lock
 from saespec.spec.transformer import Site, TransformerData
 
 from . import contexts, corpora, hub, models, sites, store, tokens
 from .activations import check_dim
-from .interrupt import Interrupted
 from .models import Loaded
 from .source import HELD_OUT, TRAIN
 from .store import DTYPES, PARTS, Manifest
@@ -48,16 +49,31 @@ def extract(
     root: Path,
     device: torch.device,
     report: Callable[[int, int, float], None],
-    stop: Callable[[], bool],
+    stop: Stop,
+    notify: Notify = lambda message: None,
 ) -> None:
     """Write the activations of every site that the store lacks, in one pass over the corpus for all of them.
 
     What is there of an earlier run is kept: it continues at the first missing shard, with the same result.
+    One process extracts; others wait, saying so to `notify`, and find what it made.
     `report(tokens, of, tokens_per_second)` is called after each forward pass. Raises Interrupted once `stop()` is
     true; CallError if the corpus has too few tokens, a site does not exist or has other dimensions than the spec
     says, or the model does not fit context or tokenizer; StageError if the disk is full, a value does not fit the
     store's precision, or the corpus is not the text that an earlier run began with.
     """
+    with store_lock(root_of_store, f"extraction {extraction.id}", notify, stop):
+        if not extraction_is_finished(extraction, root_of_store):
+            _extract(extraction, root_of_store, root, device, report, stop)
+
+
+def _extract(
+    extraction: Extraction,
+    root_of_store: Path,
+    root: Path,
+    device: torch.device,
+    report: Callable[[int, int, float], None],
+    stop: Stop,
+) -> None:
     data, folder = extraction.data, extraction_folder(root_of_store, extraction.data)
     loaded = models.load_model(data, root_of_store, root, device)
     loaded.model.config.use_cache = False  # of keys and values, which nobody reads
@@ -67,12 +83,31 @@ def extract(
         refuse_other_model(folder, model)
         missing = _missing(extraction, loaded, root_of_store)
         corpus = _tokenise(data, folder, loaded, root)
+        twins = _twins(loaded.model, missing, folder)
+        missing = {key: site for key, site in missing.items() if key not in twins}
         _pass(loaded.model, missing, data, folder, device, report, stop)
     for key, (_, dim) in missing.items():
         shards: dict[str, list[store.Shard]] = {
             part: _records(folder / key, part, rows, dim, data) for part, rows in _rows(data).items()
         }
         store.write_manifest(folder / key, Manifest(key, data.dtype, dim, model, corpus, shards))
+    for key, other in twins.items():
+        store.link(folder / other, folder / key)
+
+
+def _twins(model: Any, missing: dict[str, tuple[Site, int]], folder: Path) -> dict[str, str]:
+    """Missing sites whose tensor another site has, which is there or is extracted now: key → the other's key."""
+    first: dict[tuple[str, str], str] = {}
+    for path in sorted(folder.glob("*/manifest.json")):
+        with contextlib.suppress(
+            CallError
+        ):  # another spec's word for a site, from before a model of that name changed
+            first.setdefault(sites.tensor(model, site_of(path.parent.name)), path.parent.name)
+    twins = {}
+    for key, (site, _) in missing.items():
+        if (other := first.setdefault(sites.tensor(model, site), key)) != key:
+            twins[key] = other
+    return twins
 
 
 def refuse_other_model(folder: Path, model: str) -> None:
@@ -127,7 +162,9 @@ def _tokenise(data: TransformerData, folder: Path, loaded: Loaded, root: Path) -
                 f"`revision:` (files), or install the packages again (python_sources)"
             )
         documents = corpora.documents(data.corpus, part, root)
-        blocks = tokens.contexts(documents, loaded.tokenizer, data.context, data.bos, data.packing, limit)
+        blocks = tokens.contexts(
+            documents, loaded.tokenizer, data.context, data.bos, data.packing, limit, data.special_tokens
+        )
         found = contexts.write(folder, part, _known(blocks, loaded.vocab), limit, corpus)
         if found < limit:
             field = "data.tokens" if part == TRAIN else "data.held_out_tokens"
@@ -210,7 +247,7 @@ class _Writer:
         self._rows, self._dim, self._dtype, self._pool = rows, dim, DTYPES[dtype], pool
         self._size = store.shard_rows(dim, dtype)
         folder.mkdir(parents=True, exist_ok=True)
-        self._missing = {n for n, path in enumerate(self._paths) if store.read_shard_record(path) is None}
+        self._missing = {n for n, path in enumerate(self._paths) if not store.shard_is_whole(path)}
         self._open: tuple[int, Tensor] | None = None
 
     def wants(self, start: int, stop: int) -> bool:

@@ -22,10 +22,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from saespec.errors import Interrupted
 from saespec.results.atomic import write_bytes
 from saespec.spec.transformer import TrainedModel
-
-from .interrupt import Interrupted
 
 SNAPSHOT_SECONDS = 60.0
 """Time between snapshots: what a killed training loses at most."""

@@ -9,41 +9,55 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from configparser import ConfigParser
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import FrameType
 
-from saespec.errors import StageError
-from saespec.results.atomic import is_alive
+from saespec.errors import StageError, last_words
+from saespec.plan.project import work_folder
+from saespec.results.atomic import is_alive, write_bytes
+
+from .lock import Notify, project_lock
 
 PROGRAMS = Path(sys.executable).parent
 """Where the `saespec` that stage commands call is installed: beside this Python."""
+
+_PAUSE = 0.1
+"""Seconds between two looks at what another DVC holds."""
 
 _CORE = {"analytics": "false", "check_update": "false", "autostage": "false"}
 _IGNORED = (".saespec/", ".venv/", "__pycache__/", ".mypy_cache/", ".pytest_cache/", ".ruff_cache/")
 
 
-def ensure_repo(root: Path, git: bool = True) -> None:
+def ensure_repo(root: Path, git: bool = True, notify: Notify = lambda message: None) -> None:
     """Make the project a DVC repository if it is none, and have DVC leave our work folder alone.
 
-    A folder inside a git repository gets `--subdir`, one without git (or with `git` False) `--no-scm`.
-    Raises StageError if DVC cannot do it.
+    A folder inside a git repository gets `--subdir`, one without git (or with `git` False) `--no-scm`. One process
+    does it, others wait; what one that was killed left half done is done again. Raises StageError if DVC cannot.
     """
-    if not (root / ".dvc").is_dir():
-        options = _scm_options(root) if git else ["--no-scm"]
-        command = [sys.executable, "-m", "dvc", "init", "--quiet", *options]
-        done = subprocess.run(command, cwd=root, env=environment({}), capture_output=True, text=True)
-        if done.returncode != 0:
-            raise StageError(f"cannot make {root} a DVC repository: {done.stderr.strip()}")
-        _set_core(root / ".dvc" / "config")
-    ignore = root / ".dvcignore"
-    text = ignore.read_text() if ignore.exists() else ""
-    if missing := [line for line in _IGNORED if line not in text.split()]:
-        if text and not text.endswith("\n"):
-            text += "\n"
-        ignore.write_text(text + "\n".join(missing) + "\n")
+    begun = work_folder(root) / "dvc-init"
+    with project_lock(root, "setup", f"setting up {root}", notify):
+        if begun.exists() or not (root / ".dvc").is_dir():
+            begun.touch()
+            _initialise(root, [*(_scm_options(root) if git else ["--no-scm"]), "--force"])
+            _set_core(root / ".dvc" / "config")
+            begun.unlink()
+        ignore = root / ".dvcignore"
+        text = ignore.read_text(encoding="utf-8") if ignore.exists() else ""
+        if missing := [line for line in _IGNORED if line not in text.split()]:
+            if text and not text.endswith("\n"):
+                text += "\n"
+            write_bytes(ignore, (text + "\n".join(missing) + "\n").encode())
+
+
+def _initialise(root: Path, options: Sequence[str]) -> None:
+    command = [sys.executable, "-m", "dvc", "init", "--quiet", *options]
+    done = subprocess.run(command, cwd=root, env=environment({}), capture_output=True, text=True)
+    if done.returncode != 0:
+        raise StageError(f"cannot make {root} a DVC repository: {last_words(done)}")
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
@@ -97,6 +111,33 @@ def repro(
         started(process.pid)
         code = process.wait()
     return code, bool(signals.received)
+
+
+def wait_for_others(root: Path, folder: PurePosixPath, what: str, notify: Notify) -> bool:
+    """Wait while a DVC that saespec did not start works on a results folder; return whether there was one.
+
+    A stage's outputs can be written, or read, by one DVC at a time: the second ends at once, without waiting.
+    """
+    found = blocker = _at_work(root, folder)
+    while blocker is not None:
+        if blocker == found:
+            notify(f"{what}: DVC is at work on it (pid {blocker}); waiting for it")
+            found = -1
+        time.sleep(_PAUSE)
+        blocker = _at_work(root, folder)
+    return found is not None
+
+
+def _at_work(root: Path, folder: PurePosixPath) -> int | None:
+    """The process id of a living DVC that holds a path in a results folder."""
+    try:
+        locks = json.loads((root / ".dvc" / "tmp" / "rwlock").read_text(encoding="utf-8"))
+        held = {**locks.get("read", {}), **{path: [info] for path, info in locks.get("write", {}).items()}}
+        own = str(root / folder)
+        pids = [info["pid"] for path, infos in held.items() if path.startswith(f"{own}/") for info in infos]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return next((pid for pid in pids if _is_dvc(pid)), None)
 
 
 def drop_stale_locks(root: Path) -> None:

@@ -9,21 +9,17 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from saespec.errors import CallError, DamagedFileError, StageError
+from saespec.errors import CallError, DamagedFileError, Interrupted, StageError
 from saespec.plan import dvcfile
 from saespec.plan.freshness import StageState, freshness, read_lock
 from saespec.plan.model import Plan
 from saespec.plan.project import STORE_VARIABLE, work_folder
 
 from . import dvc, events
-from .lock import Notify, RunLock
+from .lock import Notify, project_lock, run_lock
 
 DEVICE_VARIABLE = "SAESPEC_DEVICE"
 VERBOSITY_VARIABLE = "SAESPEC_VERBOSITY"
-
-
-class Interrupted(StageError):
-    """The user stopped a run; what is finished is kept."""
 
 
 def run(
@@ -39,24 +35,22 @@ def run(
     """Bring a spec's results up to date; return the state of every stage as it was before.
 
     `device` and `verbosity` (0 quiet, 1, 2) reach the stages through the environment; `store` puts finished
-    cells elsewhere. A second run of the same spec waits for the first. Prints nothing: what there is to
-    say goes to `notify`; the stages' standard error passes through. `account` is told what ran, however that
-    ended. Raises StageError naming the stage
-    that failed, Interrupted if the user stopped it, CallError if generated files are in the way.
+    cells elsewhere. A second run of the same spec waits for the first, and for a DVC that saespec did not start. A
+    damaged file of the store that a stage comes upon is made again, and the run goes on. Prints nothing: what there
+    is to say goes to `notify`; the stages' standard error passes through. `account` is told what ran, however that
+    ended. Raises StageError naming the stage that failed, Interrupted if the user stopped it, CallError if generated
+    files are in the way.
     """
-    dvc.ensure_repo(root)
+    dvc.ensure_repo(root, notify=notify)
     log = _log(root, plan.spec.name)
     told = log.with_suffix(".events")
-    with RunLock(root, plan.spec.name, notify) as lock, _accounted(told, account):
+    with run_lock(root, plan.spec.name, notify) as lock, _accounted(told, account):
         compile_plan(plan, root, notify)
         repair_lock(plan, root, notify)
         states = freshness(plan, root, store)
         if all(state.state == "fresh" for state in states):
             return states
-        for state in states:
-            if state.state == "stale" and state.stage.marks:  # DVC does not look into the store
-                for out in state.stage.outs:
-                    (root / out.path).unlink(missing_ok=True)
+        _drop_notes(states, root)
         dvc.drop_stale_locks(root)
         extra = {events.VARIABLE: str(told), VERBOSITY_VARIABLE: str(verbosity)}
         if device:
@@ -73,13 +67,22 @@ def run(
             started=lambda pid: lock.name_holders(os.getpid(), pid),
         )
         code, stopped = repro(quiet=verbosity < 2)
+        healed: set[str] = set()
+        while code != 0 and not stopped:
+            if (lost := _damaged(told)) and lost not in healed:
+                healed.add(lost)  # once a file: a disk that spoils it again is the user's to know
+                notify(f"{lost}: making it again")
+                _drop_notes(freshness(plan, root, store), root)
+            elif events.failure(told) or not dvc.wait_for_others(root, plan.folder, plan.spec.name, notify):
+                break
+            code, stopped = repro(quiet=verbosity < 2)
         if code != 0 and not stopped and events.failure(told) is None:
             if shutil.disk_usage(root).free < _LEAST_FREE:
                 raise StageError(f"the disk that holds {root} is full. {_CONTINUE}")
             code, stopped = repro()  # DVC failed itself: let it say why
         if code != 0:
             if stopped:
-                raise Interrupted("stopped; the same command continues")
+                raise Interrupted
             raise _error(plan, root, events.failure(told), code, log)
     return states
 
@@ -94,6 +97,20 @@ def _accounted(told: Path, account: Callable[[list[events.Ran]], None]) -> Itera
         account(events.ran(told))
 
 
+def _drop_notes(states: list[StageState], root: Path) -> None:
+    """Remove the notes on what the store no longer has: DVC does not look into it."""
+    for state in states:
+        if state.state == "stale" and state.stage.marks:
+            for out in state.stage.outs:
+                (root / out.path).unlink(missing_ok=True)
+
+
+def _damaged(told: Path) -> str:
+    """The damaged file that ended a run, and how it is damaged; empty if something else did."""
+    failed = events.failure(told)
+    return failed.damaged if failed else ""
+
+
 def compile_plan(plan: Plan, root: Path, notify: Notify = lambda message: None) -> bool:
     """Write a spec's `dvc.yaml` and the root one; return whether either changed.
 
@@ -103,7 +120,8 @@ def compile_plan(plan: Plan, root: Path, notify: Notify = lambda message: None) 
     changed = dvcfile.write(plan, root)
     if plan.sources[0].parent != PurePosixPath("specs"):
         return changed
-    with RunLock(root, "compile", notify):  # two specs compiled at once: the later sees the earlier
+    # Two specs compiled at once: the later sees the earlier.
+    with project_lock(root, "compile", "dvc.yaml", notify):
         try:
             return dvcfile.write_root(root) or changed
         except CallError as error:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
 from saespec.plan.identity import canonical_json, sha256_hex
-from saespec.plan.project import scratch_folder, store_folder, work_folder
+from saespec.plan.orphans import SOURCE
+from saespec.plan.project import scratch_folder, spec_name, store_folder, work_folder
+from saespec.results.atomic import write_bytes
 from saespec.spec.load import LoadedSpec
 
 from .dvc import ensure_repo
+from .lock import Notify
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Scratch:
     """The main project's store: a cell that was trained there, or here, is not trained again."""
 
 
-def scratch(loaded: LoadedSpec, root: Path) -> Scratch:
+def scratch(loaded: LoadedSpec, root: Path, notify: Notify = lambda message: None) -> Scratch:
     """Make (or find again) the scratch project of an overridden spec of the project `root`.
 
     The same overrides lead to the same folder, so that the same command continues. Load, plan and run
@@ -37,7 +42,7 @@ def scratch(loaded: LoadedSpec, root: Path) -> Scratch:
     work_folder(root)
     folder = scratch_folder(root) / f"{name}-{sha256_hex(canonical_json(resolved))[:8]}"
     folder.mkdir(parents=True, exist_ok=True)
-    ensure_repo(folder, git=False)
+    ensure_repo(folder, git=False, notify=notify)
     yaml = YAML(typ="safe")
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
@@ -47,5 +52,8 @@ def scratch(loaded: LoadedSpec, root: Path) -> Scratch:
     text = f"# Resolved by saespec from {loaded.files[0].name} with overrides; not meant to be edited.\n"
     text += stream.getvalue()
     if not spec.exists() or spec.read_text(encoding="utf-8") != text:
-        spec.write_text(text, encoding="utf-8")
+        write_bytes(spec, text.encode())
+    file = loaded.files[0]
+    record = {"file": os.path.relpath(file.resolve(), root.resolve()), "name": spec_name(file)}
+    write_bytes(folder / SOURCE, json.dumps(record).encode())
     return Scratch(root=folder, spec=spec, store=store_folder(root))

@@ -12,7 +12,7 @@ from .cells import resolve_cells
 from .groups import groups
 from .inputs import disk_bytes
 from .model import Cell, Plan
-from .project import refuse_clash, relative
+from .project import refuse_clash, refuse_links, relative, results_folder
 from .stages import stages
 
 
@@ -24,6 +24,7 @@ def plan(loaded: LoadedSpec, root: Path) -> Plan:
     """
     sources = tuple(relative(file, root) for file in loaded.files)
     refuse_clash(loaded.spec.name, sources[0], root)
+    refuse_links(results_folder(loaded.spec.name), root)
     cells = resolve_cells(loaded)
     _refuse_large(loaded, cells)
     grouped = groups(cells)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,8 +29,10 @@ from .model import Cell, Plan, Stage
 from .planfile import PlanFile
 from .project import store_folder, stored_cell
 
-State = Literal["fresh", "restored", "stale", "waiting"]
+_WRITTEN_WITHIN = 1.0
+"""Seconds that DVC may take to write a `dvc.lock`."""
 
+State = Literal["fresh", "restored", "stale", "waiting"]
 
 UNCHANGED: tuple[State, ...] = ("fresh", "restored")
 """States in which a stage does not run, and leaves its outputs as they were."""
@@ -226,21 +229,33 @@ def _recorded(entry: Mapping[str, Any], kind: str) -> dict[str, str | None]:
 
 
 def read_lock(path: Path) -> Mapping[str, Any]:
-    """Return the stages of a `dvc.lock`, none without one; DamagedFileError if DVC could not read it."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return {}
+    """Return the stages of a `dvc.lock`, none without one; DamagedFileError if DVC could not read it.
+
+    DVC writes it in place: one that is not whole and was written just now is given time.
+    """
+    while True:
+        try:
+            text, changed = path.read_text(encoding="utf-8"), path.stat().st_mtime
+        except FileNotFoundError:
+            return {}
+        stages = _stages(text)
+        if stages is not None:
+            return stages
+        if not 0 <= time.time() - changed < _WRITTEN_WITHIN:
+            what = "is cut short, or holds the marks of a merge"
+            raise DamagedFileError(path, what, "Delete it: the next run writes it again.")
+        time.sleep(_WRITTEN_WITHIN / 10)
+
+
+def _stages(text: str) -> Mapping[str, Any] | None:
+    """The stages in the text of a `dvc.lock`; None if it is not whole."""
     try:
         content = YAML(typ="safe").load(text)
-        whole = content["schema"] == "2.0" and all(map(_is_entry, content["stages"].values()))
+        stages: Mapping[str, Any] = content["stages"]
+        whole = content["schema"] == "2.0" and all(map(_is_entry, stages.values()))
     except (YAMLError, KeyError, AttributeError, TypeError):
-        whole = False
-    if not whole:
-        what = "is cut short, or holds the marks of a merge"
-        raise DamagedFileError(path, what, "Delete it: the next run writes it again.")
-    stages: Mapping[str, Any] = content["stages"]
-    return stages
+        return None
+    return stages if whole else None
 
 
 def _is_entry(entry: Mapping[str, Any]) -> bool:

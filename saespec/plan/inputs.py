@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, get_args
 
-from saespec.spec.transformer import Site, TrainedModel, TrainedTokenizer, TransformerData
+from saespec.spec.transformer import Place, Site, TrainedModel, TrainedTokenizer, TransformerData
 
 from . import identity
 from .identity import canonical_json, described, sha256_hex
@@ -51,6 +51,19 @@ def site_key(site: Site) -> str:
     if site.place is not None:
         return site.place if site.layer is None else f"{site.layer}.{site.place}"
     return site.name or f"{site.module}.{site.of}"
+
+
+def site_of(key: str) -> Site:
+    """The site whose `site_key` that is."""
+    layer, _, rest = key.partition(".")
+    if layer.isdecimal() and rest in get_args(Place):
+        return Site.model_validate({"layer": int(layer), "place": rest})
+    if key in get_args(Place):
+        return Site.model_validate({"place": key})
+    module, _, side = key.rpartition(".")
+    return Site.model_validate(
+        {"module": module, "of": side} if side in ("input", "output") else {"name": key}
+    )
 
 
 def model_folder(store: Path, data: TransformerData) -> Path:

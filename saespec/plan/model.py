@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from saespec.spec.spec import CellConfig, Spec
 
+from .project import results_folder
+
 StageKind = Literal["plan", "model", "extract", "train", "measure", "figures", "claims"]
 
 
@@ -89,4 +91,4 @@ class Plan:
     @property
     def folder(self) -> PurePosixPath:
         """The folder that this spec owns, relative to the project root."""
-        return PurePosixPath("results") / self.spec.name
+        return results_folder(self.spec.name)

@@ -56,7 +56,7 @@ def work_folder(root: Path) -> Path:
     ignore = folder / ".gitignore"
     if not ignore.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        ignore.write_text("*\n")
+        ignore.write_text("*\n")  # by several processes at once, too: they all write the same
     return folder
 
 
@@ -82,9 +82,25 @@ def stored_cell(store: Path, cell_id: str) -> Path:
     return store / "cells" / f"{cell_id}.safetensors"
 
 
+def results_folder(spec_name: str) -> PurePosixPath:
+    """Return the folder that a spec owns, relative to the project root."""
+    return PurePosixPath("results") / spec_name
+
+
 def group_folder(results: P, group: str) -> P:
     """Return where a results folder has the checkpoints of a group, `CELL.safetensors` each."""
     return results / "cells" / group
+
+
+def refuse_links(results: PurePosixPath, root: Path) -> None:
+    """Raise CallError if a folder that saespec writes is a symbolic link: DVC tracks nothing behind one."""
+    own = root / results
+    for folder in (root / ".saespec", own.parent, own, *own.glob("*/"), *own.glob("cells/*/")):
+        if folder.is_symlink():
+            raise CallError(
+                f"{folder.relative_to(root)} is a symbolic link, behind which DVC tracks nothing: make it a folder. To "
+                f"have the results on another disk, move the whole project there; {STORE_VARIABLE} moves what is large"
+            )
 
 
 def spec_files(root: Path) -> tuple[Path, ...]:

@@ -25,7 +25,7 @@ from saespec.spec.transformer import Site, TrainedModel, TransformerData
 from . import identity, inputs
 from .groups import by_batch
 from .model import Cell, Group, Out, Stage
-from .project import group_folder
+from .project import group_folder, results_folder
 
 TABLES = 2
 """Raised by hand when a measure's numbers or a table's columns change, not for a description. Retrains nothing."""
@@ -57,7 +57,7 @@ def stages(
 
     `sources` are the spec file and the files it extends, relative to the project root.
     """
-    folder = PurePosixPath("results") / spec.name
+    folder = results_folder(spec.name)
     planned = folder / "plan.json"
     source = _quoted(str(sources[0]))
     plan = Stage(
@@ -102,14 +102,15 @@ def _model(folder: PurePosixPath, planned: PurePosixPath, name: str, data: Trans
 
 def _extract(folder: PurePosixPath, planned: PurePosixPath, one: inputs.Extraction) -> Stage:
     trained = isinstance(one.data.model, TrainedModel)
+    keys = sorted(map(inputs.site_key, one.sites))  # their order means nothing
     return Stage(
         name=f"extract-{one.id}",
         kind="extract",
         command=f"saespec stage extract {planned} --id {one.id}",
         deps=(_note(folder, f"model-{inputs.model_id(one.data)}"),) if trained else (),
         outs=tuple(Out(_site_note(folder, one.data, site), cached=False) for site in one.sites),
-        fingerprint=_fingerprint([one.id, *(inputs.site_key(site) for site in one.sites)]),
-        description=f"Extract activations at {', '.join(map(inputs.site_key, one.sites))}.",
+        fingerprint=_fingerprint([one.id, *keys]),
+        description=f"Extract activations at {', '.join(keys)}.",
         marks=tuple(inputs.site_mark(one.data, site) for site in one.sites),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -28,7 +29,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
     Raises StageError as `write_bytes` does.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _clear(path)
@@ -44,13 +45,42 @@ def writing(path: Path) -> Iterator[BinaryIO]:
             temporary.unlink()
 
 
+@contextlib.contextmanager
+def writing_folder(path: Path) -> Iterator[Path]:
+    """An empty folder for what shall be the content of `path`; it is put there when the block ends without an error.
+
+    What was there before is removed. Raises StageError as `write_bytes` does.
+    """
+    temporary, old = _temporary(path), _temporary(path.with_name(f"{path.name}.old"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in (path, path.with_name(f"{path.name}.old")):
+            _clear(leftover)
+        shutil.rmtree(temporary, ignore_errors=True)  # of a process that had this one's number
+        temporary.mkdir()
+        yield temporary
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(path, old)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise StageError(f"cannot write {path}: {reason(error)}") from error
+    finally:
+        for left_over in (temporary, old):
+            shutil.rmtree(left_over, ignore_errors=True)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
 def _clear(path: Path) -> None:
-    """Remove what killed writers of this file left; another one may be at work at this moment."""
+    """Remove what killed writers of this file or folder left; another one may be at work at this moment."""
     for left_over in glob.iglob(glob.escape(str(path.with_name(f".{path.name}."))) + "*.tmp"):
         pid = left_over.rsplit(".", 2)[1]
-        if not (pid.isdigit() and is_alive(int(pid))):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(left_over)
+        if pid.isdigit() and is_alive(int(pid)):
+            continue
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(left_over) if os.path.isdir(left_over) else os.unlink(left_over)
 
 
 def is_alive(pid: int) -> bool:

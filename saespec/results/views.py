@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saespec.errors import CallError
+from saespec.plan.orphans import shown_together
 from saespec.spec.spec import Spec
 
 from . import document, parquet, schema
@@ -30,7 +31,9 @@ def connect(root: Path | str = ".") -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB connection with views on all results under `root`/results.
 
     - `<spec>.<table>`: a spec's tables, such as `toy_mmcs.cells`, and its `runs` (timings);
-    - `main.<table>` or plain `<table>`: the union by name over specs, with a `spec` column;
+    - `main.<table>` or plain `<table>`: the union by name over the project's specs, with a `spec` column. Results
+      without a spec (it is gone, or they were copied in) are under their own name alone; where there are no
+      others, those that were copied in are here too;
     - `claims`: every statement with its verdict (`spec, claim, says, source, holds, why, numbers,
       condition, sql`; `holds` is NULL if undecided, `numbers` is JSON);
     - `columns`: what every column means (`spec, "table", "column", type, unit, description`).
@@ -61,12 +64,20 @@ def connect(root: Path | str = ".") -> duckdb.DuckDBPyConnection:
         for spec, source in by_spec.items():
             connection.execute(f"create schema if not exists {name(spec)}")
             connection.execute(f"create view {name(spec)}.{name(table)} as from {source}")
-    union_views(connection, sources)
+    together = shown_together(results.parent)
+    union_views(
+        connection,
+        {
+            table: kept
+            for table, by_spec in sources.items()
+            if (kept := {spec: source for spec, source in by_spec.items() if spec in together})
+        },
+    )
     # Row by row, these inserts would take most of the time.
     connection.register("_arrow", pa.Table.from_pylist(documented, schema=_documentation()))
     connection.execute("create table main.columns as from _arrow")
     connection.unregister("_arrow")
-    _claims(connection, verdicts)
+    _claims(connection, [file for file in verdicts if file.parent.name in together])
     return connection
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,14 +88,13 @@ class Store:
         return stored_cell(self.folder, cell_id)
 
     def finished(self, cell_id: str) -> bool:
-        """Whether the cell lies there, whole. A damaged file is removed: it can be made again."""
+        """Whether the cell lies there, whole. One that is damaged is trained again, and so replaced."""
         path = self.cell(cell_id)
         if not path.exists():
             return False
         try:
             read(path)
         except DamagedFileError:
-            path.unlink()
             return False
         return True
 
@@ -104,11 +104,9 @@ class Store:
         return self.folder / "partial" / f"{name}.safetensors"
 
     def partials(self) -> list[tuple[Path, dict[str, Any]]]:
-        """All snapshots with their headers; unreadable ones are removed, for they only save time."""
+        """All snapshots with their headers, but those that cannot be read: they only save time."""
         found = []
         for path in sorted((self.folder / "partial").glob("*.safetensors")):
-            try:
+            with suppress(DamagedFileError):
                 found.append((path, read(path)[1]))
-            except DamagedFileError:
-                path.unlink(missing_ok=True)
         return found

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from saespec.data.source import HELD_OUT, TRAIN
 from saespec.data.streams import Streams
+from saespec.errors import Interrupted
 from saespec.plan.identity import canonical_json, described
 from saespec.plan.model import Cell
 
@@ -24,7 +25,6 @@ from .baselines import BASELINES
 from .batches import Batches, Sources
 from .cosine import mmcs
 from .memory import stacked
-from .spread import Interrupted
 from .train import REPORT_SECONDS, Finished, Progress, curve_losses
 
 

@@ -14,11 +14,9 @@ from typing import TypeVar
 
 import torch
 
+from saespec.errors import Interrupted
+
 T = TypeVar("T")
-
-
-class Interrupted(Exception):
-    """Work was asked to stop; what is done is saved."""
 
 
 def spread(

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from saespec.data.source import HELD_OUT, TRAIN
-from saespec.errors import DamagedFileError
+from saespec.errors import DamagedFileError, Interrupted
 from saespec.plan.identity import described
 from saespec.plan.model import Cell
 from saespec.spec.spec import CellConfig
@@ -29,7 +29,7 @@ from .cosine import mean_max
 from .loss import l1_scale, reconstruction_scale
 from .movement import Movement
 from .rounds import Piece, Round, rounds
-from .spread import Interrupted, spread
+from .spread import spread
 from .stack import Stack
 
 CURVE = ("step", "loss", "reconstruction_loss", "l1_loss", "l0", "mmcs")
@@ -104,9 +104,11 @@ def train(
             raise Interrupted
 
     spread(rounds(cells, snapshots, devices), devices, work, stop)
+    own = {cell.id for cell in cells}
     for path, header in partials:
-        if all(snapshots[cell] != path or store.cell(cell).exists() for cell in header["cells"]):
-            path.unlink(missing_ok=True)  # of no use any more: its cells are finished, or further in another
+        # Of no use any more: its cells are finished, or further in another; those of other processes are theirs.
+        if all(store.cell(c).exists() or (c in own and snapshots[c] != path) for c in header["cells"]):
+            path.unlink(missing_ok=True)
 
 
 def _begun(piece: Piece, sources: Sources) -> Run:

@@ -34,6 +34,8 @@ class Setting:
     value: Any
     """The value, or the Decimal multiple that it is of another field."""
     mark: Mark
+    part: str
+    """grid | zip | cases | beside."""
     of: str | None = None
 
 
@@ -148,7 +150,7 @@ class _Check:
         if len(axis) > MAX_VALUES:
             self.complain(at, f"has {len(axis):,} values; {MAX_VALUES:,} are the most")
             return []
-        settings = [Setting(path, value, self.value_mark(at, i)) for i, value in enumerate(axis)]
+        settings = [Setting(path, value, self.value_mark(at, i), part) for i, value in enumerate(axis)]
         seen: set[str] = set()
         for i, setting in enumerate(settings):
             if fields and not self.value((*at, str(i)), fields, setting.value, setting.mark):
@@ -182,7 +184,7 @@ class _Check:
             whole = int(value) if value.is_integer() and takes_whole(fields) else value
             if fields and not self.value(at, fields, whole, mark):
                 break
-            settings.append(Setting(at[2], whole, mark))
+            settings.append(Setting(at[2], whole, mark, at[1]))
         return settings
 
     def ratio(self, at: SequenceType[str], fields: SequenceType[Field], axis: Ratio) -> list[Setting]:
@@ -202,7 +204,7 @@ class _Check:
                 self.complain((*at, "ratios", str(i)), f"must be more than 0, not {ratio:g}", "", mark)
             if ratio in axis.ratios[:i]:
                 self.complain((*at, "ratios", str(i)), f"{ratio:g} is in the list twice", "remove one", mark)
-            settings.append(Setting(at[2], Decimal(repr(ratio)), mark, axis.of))
+            settings.append(Setting(at[2], Decimal(repr(ratio)), mark, at[1], axis.of))
         return settings
 
 
@@ -267,7 +269,7 @@ def _case(check: _Check, at: Path, case: dict[str, Any]) -> Choice:
         mark = check.mark(here)
         if fields := check.name(here, path):
             check.value(here, fields, value, mark)
-        settings.append(Setting(path, value, mark))
+        settings.append(Setting(path, value, mark, at[1]))
     label = CaseLabel(case["name"], ".".join(at), locate(check.tree, at)[0]) if "name" in case else None
     return Choice(tuple(settings), label)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
@@ -34,6 +34,14 @@ class Strict(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, allow_inf_nan=False, strict=True, validate_default=True
     )
+
+    unread: ClassVar[tuple[str, ...]] = ()
+    """Dotted paths of fields, or whole sections, of a cell that its numbers do not depend on where this is in it."""
+
+    @classmethod
+    def ousted(cls, key: str, value: Any) -> Collection[str]:
+        """Keys that go with another choice than the one that setting `key` makes: who overrides it drops them."""
+        return ()
 
 
 class Consistent(Strict):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Collection, Iterator
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -60,9 +60,19 @@ class TextFiles(Consistent):
     )
     held_out: Share = 0.05
 
+    def conflicts(self) -> Iterator[Conflict]:
+        rows = [path.endswith((".jsonl", ".parquet")) for path in self.paths]
+        texts = [path.endswith((".txt", ".md", ".text")) for path in self.paths]
+        if self.documents != "file" and all(rows):
+            yield Conflict("documents", "is for text files: a row of these is a document", "remove it")
+        if self.column != "text" and all(texts):
+            yield Conflict("column", "is for JSON lines and Parquet: text files have none", "remove it")
+
 
 class HubDataset(Consistent):
     """A data set of the Hugging Face hub."""
+
+    unread: ClassVar[tuple[str, ...]] = ("data.corpus.streaming",)
 
     kind: Annotated[Literal["hub"], Stored("corpus")] = Field(description="A data set of the hub.")
     name: Annotated[str, Stored("corpus_name")] = Field(min_length=1, description="Hub id.")
@@ -80,6 +90,10 @@ class HubDataset(Consistent):
         True, description="Whether to read it as it comes instead of downloading all first."
     )
     held_out: Share = 0.05
+
+    @classmethod
+    def ousted(cls, key: str, value: Any) -> Collection[str]:
+        return ("revision", "config") if key == "name" else ()
 
 
 Corpus = Annotated[PythonSources | TextFiles | HubDataset, Field(discriminator="kind")]

@@ -72,6 +72,15 @@ def cell_fields() -> dict[str, tuple[Field, ...]]:
     return {path: tuple(fields) for path, fields in found.items()}
 
 
+def ousted(path: str, key: str, value: Any) -> set[str]:
+    """Keys of the section at a path that do not go with one of its keys set to a value (see `Strict.ousted`)."""
+    if value is None:
+        return set()
+    owners = [owner for field in cell_fields().get(path, ()) for owner in models(field.info.annotation)]
+    known = [o for o in owners if issubclass(o, Strict) and key in o.model_fields]
+    return {other for owner in known for other in owner.ousted(key, value)}
+
+
 def literals(annotation: Any) -> tuple[Any, ...]:
     """The values of a `Literal`, which may be optional, or nothing."""
     if get_origin(annotation) in (Union, UnionType):

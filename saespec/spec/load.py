@@ -70,11 +70,15 @@ class LoadedSpec:
         """
         if swept is not None:
             for setter in swept:
-                if path == setter or path.startswith(f"{setter}."):
+                if path == setter or path.startswith(f"{setter}.") or _other_form(path, setter):
                     return _origin(self._axis_mark(setter, swept), "sweep")
         parts = path.split(".")
         mark, _, whole = locate(self.tree, parts)
         if not whole and not self._is_shorthand(parts):
+            for key in ("name", "module"):
+                form = f"data.site.{key}"
+                if _other_form(path, form) and locate(self.tree, form.split("."))[2]:
+                    return self.origin(form)
             return Origin(self.file, 1, 1, "default")
         return _origin(mark, "override" if mark.file == SET else "file")
 
@@ -109,6 +113,12 @@ class LoadedSpec:
         parts |= {"figures": spec.figures, "claims": spec.claims}
         counts = ", ".join(_count(len(part), name) for name, part in parts.items())
         return f"<spec {spec.name}: {spec.title!r}, {counts}, {self.path}>"
+
+
+def _other_form(path: str, setter: str) -> bool:
+    """Whether a site's name or module gives a field of it: a cell has it in one form (`sites.one_form`)."""
+    forms = ("data.site.name", "data.site.module")
+    return setter in forms and path != setter and path in ("data.site.layer", "data.site.place", *forms)
 
 
 def _count(number: int, names: str) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Sequence as SequenceType
 
 from saespec.errors import Problem
 
-from .fields import cell_fields
-from .yaml import Mapping, Mark, Node, Scalar, Sequence, parse_value
+from .fields import cell_fields, ousted
+from .yaml import Mapping, Mark, Node, Scalar, Sequence, parse_value, plain
 
 SET = "--set"
 """The file name of overrides in positions; the line is the number of the override."""
@@ -20,7 +20,8 @@ _REMOVABLE = (("sweep",), ("sweep", "cases"), ("sweep", "beside"), *_NAMED)
 def merge(base: Mapping, over: Mapping, problems: list[Problem], path: tuple[str, ...] = ()) -> Mapping:
     """`base` with the keys of `over`, deep; lists, scalars and sweep axes replace.
 
-    A section whose `kind` or `rule` changes replaces the base's. `null` for a figure, a claim, a sweep axis
+    A section whose `kind` or `rule` changes replaces the base's, and one that makes another choice (a site by name
+    instead of by place) drops what went with the base's. `null` for a figure, a claim, a sweep axis
     or a part of the sweep removes the base's.
     """
     is_set = over.mark.file == SET
@@ -39,7 +40,7 @@ def merge(base: Mapping, over: Mapping, problems: list[Problem], path: tuple[str
         if isinstance(node, Mapping) and path not in _AXES:
             old = _written_out(old, node, here)
             if isinstance(old, Mapping) and not _other_kind(old, node):
-                node = merge(old, node, problems, here)
+                node = merge(_without_ousted(old, node, here), node, problems, here)
                 if not node.items and old.items:  # all was removed
                     merged.items.pop(key)
                     merged.marks.pop(key)
@@ -77,6 +78,15 @@ def _other_kind(old: Mapping, over: Mapping) -> bool:
         if isinstance(was, Scalar) and isinstance(now, Scalar) and was.value != now.value:
             return True
     return False
+
+
+def _without_ousted(old: Mapping, over: Mapping, path: tuple[str, ...]) -> Mapping:
+    """The base's section without the keys that do not go with what is put over it."""
+    gone = {k for key, node in over.items.items() for k in ousted(".".join(path), key, plain(node))}
+    if not gone & old.items.keys():
+        return old
+    kept = [key for key in old.items if key not in gone]
+    return Mapping(old.mark, {key: old.items[key] for key in kept}, {key: old.marks[key] for key in kept})
 
 
 def _complain(

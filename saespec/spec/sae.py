@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -57,8 +57,10 @@ class TiedReluSAE(_Relu):
 class _Fitted(Strict):
     """A dictionary that is fitted, not trained, on the first steps × batch vectors of the training data.
 
-    The cell's loss is what its losses are counted by; the optimiser has no say.
+    The cell's loss is what its losses are counted by; the optimiser has no say, and its curve is one point.
     """
+
+    unread: ClassVar[tuple[str, ...]] = ("train.optimizer", "train.curve_points", "train.movement")
 
     latents: Annotated[int, Stored("latents", "latents")] = Field(
         ge=1, le=4_194_304, description="Dictionary size (n)."

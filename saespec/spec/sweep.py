@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from saespec.errors import Problem, SpecError
 
 from .axes import CaseLabel, Factors, Setting, factors_of, takes_whole
-from .fields import SECTIONS, cell_fields, flat, place
+from .effect import Watch
+from .fields import SECTIONS, cell_fields, flat, ousted, place
 from .messages import locate, sentences
 from .spec import CellConfig, Spec
 from .yaml import Mapping, Mark
@@ -50,6 +51,8 @@ def apply(base: MappingType[str, Any], swept: MappingType[str, Any]) -> CellConf
     Raises pydantic's ValidationError if that is no valid cell; `points` turns it into problems.
     """
     raw: Any = base
+    for path, value in swept.items():
+        raw = _without_ousted(raw, path, value)
     for path, value in swept.items():
         raw = _put(raw, _split(path), value)
     return CellConfig.model_validate(raw)
@@ -94,6 +97,21 @@ def _put(node: Any, parts: SequenceType[str], value: Any) -> dict[str, Any]:
     return copy
 
 
+def _without_ousted(base: Any, path: str, value: Any) -> Any:
+    """The base without the keys that do not go with a field set to a value."""
+    *way, key = _split(path)
+    gone = ousted(".".join(way), key, value) if way else set()
+    return _removed(base, way, gone) if gone else base
+
+
+def _removed(node: Any, way: SequenceType[str], gone: set[str]) -> Any:
+    if not isinstance(node, dict):
+        return node
+    if not way:
+        return {key: value for key, value in node.items() if key not in gone}
+    return {**node, way[0]: _removed(node[way[0]], way[1:], gone)} if way[0] in node else node
+
+
 def points(spec: Spec) -> tuple[Point, ...]:
     """Every point of a spec that was made in Python; raises SpecError."""
     tree = Mapping(Mark(spec.name, 1, 1))
@@ -118,7 +136,9 @@ def expand(
         sizes += f" + {len(factors.beside)}" if factors.beside else ""
         message = f"{sizes} = {count:,} cells; {MAX_CELLS:,} are the most"
         return (), [Problem(mark.file, mark.line, mark.column, "sweep", message)]
-    known = flat(CellConfig.model_validate(base))
+    whole = CellConfig.model_validate(base)
+    known = flat(whole)
+    watch = Watch()
     found: list[Point] = []
     first: dict[CellConfig, tuple[tuple[Setting, ...], CaseLabel | None]] = {}
     problems: dict[Problem, None] = {}
@@ -136,10 +156,15 @@ def expand(
         else:
             if config in first:
                 problems[_twice(settings, label, *first[config], swept)] = None
+            else:
+                watch.add(config, settings, label)
             first.setdefault(config, (settings, label))
             found.append(Point(config, swept, label.name if label else None))
         if len(problems) >= 20:
             break
+    else:
+        problems.update(dict.fromkeys(watch.problems()))
+        problems.update(dict.fromkeys(watch.given_in_vain(whole, tree)))
     return tuple(found), list(problems)
 
 

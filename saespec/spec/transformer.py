@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Collection, Iterator
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from .base import Conflict, Consistent, Strict
 from .columns import Added, Stored
 from .corpus import Corpus
+from .sites import one_form
 
 Place = Literal[
     "embed", "resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_in", "mlp_hidden", "mlp_out"
 ]
 """Places that the hook table of a known family knows."""
+
+MOST_DIMENSIONS = 65_536
 
 Precision = Literal["float32", "float16", "bfloat16"]
 
@@ -40,6 +43,8 @@ def _unpinned(name: str, revision: str | None) -> Iterator[Conflict]:
     if not revision and not is_folder(name):
         hint = f"name a commit, or write ./{name} for a folder"
         yield Conflict("name", "is a hub id and needs a revision", hint)
+    if revision and is_folder(name):
+        yield Conflict("revision", f"is for hub ids, and {name} is a folder", "remove it")
 
 
 class NamedTokenizer(Consistent):
@@ -54,6 +59,10 @@ class NamedTokenizer(Consistent):
     revision: Annotated[str | None, Stored("tokenizer_revision")] = Field(
         None, description="Commit, tag or branch on the hub; needed for hub ids."
     )
+
+    @classmethod
+    def ousted(cls, key: str, value: Any) -> Collection[str]:
+        return ("revision",) if key == "name" else ()
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from _unpinned(self.name, self.revision)
@@ -146,6 +155,10 @@ class PretrainedModel(Consistent):
     )
     tokenizer: NamedTokenizer | None = Field(None, description="Another tokenizer than the checkpoint's own.")
 
+    @classmethod
+    def ousted(cls, key: str, value: Any) -> Collection[str]:
+        return ("revision",) if key == "name" else ()
+
     def conflicts(self) -> Iterator[Conflict]:
         yield from _unpinned(self.name, self.revision)
 
@@ -170,18 +183,37 @@ class Site(Consistent):
         "output", description="With module: whether its input or its output is taken."
     )
 
+    @classmethod
+    def ousted(cls, key: str, value: Any) -> Collection[str]:
+        forms = {"place": ("layer",), "name": (), "module": ("of",)}
+        if key not in forms:
+            return ()
+        others = [(other, *more) for other, more in forms.items() if other != key]
+        layer = ("layer",) if (key, value) == ("place", "embed") else ()
+        return (*(k for form in others for k in form), *layer)
+
     def conflicts(self) -> Iterator[Conflict]:
         forms = [self.place is not None, self.name is not None, self.module is not None]
         if sum(forms) != 1:
             yield Conflict("place", "a site is given by one of place (with layer), name, or module")
         if self.place is not None and self.layer is None and self.place != "embed":
-            yield Conflict("place", "needs a layer", "such as layer: 2")
+            yield Conflict("place", "needs a layer", "such as layer: 0")
         if self.layer is not None and self.place is None and any(forms):
             yield Conflict("layer", "goes with place only", "remove it")
         if self.place == "embed" and self.layer is not None:
             yield Conflict("layer", "place: embed has no layer", "remove it")
         if self.of == "input" and self.module is None:
             yield Conflict("of", "goes with module only", "remove it")
+
+
+def _in_one_form(site: Site, model: TrainedModel | PretrainedModel) -> Site:
+    """A site in the one form that stands for all that mean the same tensor, as far as the spec tells."""
+    if site.place is not None:
+        return site
+    form = one_form(
+        site.name, site.module, site.of, model.family if isinstance(model, TrainedModel) else None
+    )
+    return site if form is None else Site(**form)
 
 
 class TransformerData(Consistent):
@@ -194,7 +226,7 @@ class TransformerData(Consistent):
     corpus: Corpus = Field(description="The text that runs through it.")
     site: Site = Field(description="Where activations are taken.")
     dim: Annotated[int, Stored("dim", "dimensions")] = Field(
-        ge=1, le=65_536, description="Dimensions of an activation vector; checked against the model."
+        ge=1, le=MOST_DIMENSIONS, description="Dimensions of an activation vector; checked against the model."
     )
     tokens: Annotated[int, Stored("tokens", "tokens")] = Field(
         ge=1, description="Activation vectors to train on; training repeats them, shuffled anew each time."
@@ -215,6 +247,11 @@ class TransformerData(Consistent):
         description="none: contexts start with text. add: each starts with a beginning-of-text token, whose "
         "activation is one of the vectors. skip: it starts so, and that vector is left out.",
     )
+    special_tokens: Annotated[Literal["keep", "skip"], Stored("special_tokens"), Added()] = Field(
+        "keep",
+        description="skip: no vector is taken at a token that the tokenizer declares special, such as the end-of-text "
+        "token between packed documents; the model still reads it. keep: at those too, as `bos` says of the first.",
+    )
     dtype: Annotated[Precision, Stored("activation_dtype")] = Field(
         "float16", description="Precision of the vectors in the store."
     )
@@ -224,23 +261,34 @@ class TransformerData(Consistent):
         "factor, so that the mean length is 1. vector: each vector by itself to a mean square of 1.",
     )
 
+    @model_validator(mode="after")
+    def _one_site_one_form(self) -> Self:
+        self.__dict__["site"] = _in_one_form(self.site, self.model)
+        return self
+
     def conflicts(self) -> Iterator[Conflict]:
-        model, place = self.model, self.site.place
+        model = self.model
+        site = _in_one_form(self.site, model)
+        if self.bos == "add" and self.special_tokens == "skip":
+            hint = "write bos: skip, or special_tokens: keep"
+            yield Conflict("special_tokens", "skip leaves out the vector that bos: add takes", hint)
         if isinstance(model, TrainedModel):
             if self.context > model.context:
                 yield Conflict(
                     "context", f"must be at most the model's ({model.context}), not {self.context}"
                 )
-            if self.site.layer is not None and self.site.layer >= model.layers:
-                yield Conflict("site.layer", f"must be less than the model's layers ({model.layers})")
-            block = re.match(r"blocks\.(\d+)\.", self.site.name or "")
-            if block and int(block[1]) >= model.layers:
-                yield Conflict(
-                    "site.name", f"names a block that must be less than the model's layers ({model.layers})"
+            block = re.match(r"blocks\.(\d+)\.", site.name or "")
+            layer = int(block[1]) if block else site.layer
+            if layer is not None and layer >= model.layers:
+                form = next(
+                    (key for key in ("name", "module") if getattr(self.site, key) is not None), "layer"
                 )
-            dim = model.mlp if place == "mlp_hidden" else model.width
-            if place is not None and self.dim != dim:
-                yield Conflict("dim", f"must be {dim} at {place}, not {self.dim}", f"write dim: {dim}")
+                what = "must" if form == "layer" else "names a block that must"
+                yield Conflict(f"site.{form}", f"{what} be less than the model's layers ({model.layers})")
+            dim = model.mlp if site.place == "mlp_hidden" else model.width
+            if site.place is not None and self.dim != dim:
+                hint = f"write dim: {dim}" if dim <= MOST_DIMENSIONS else ""
+                yield Conflict("dim", f"must be {dim} at {site.place}, not {self.dim}", hint)
 
     def bytes(self) -> int:
         """Size of this site's vectors on disk."""

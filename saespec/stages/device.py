@@ -17,26 +17,44 @@ def device() -> torch.device:
 
 
 def devices() -> list[torch.device]:
-    """What `--device` asked for: `auto` takes all GPUs if there are any, else the CPU; `cuda` all GPUs."""
-    wanted = os.environ.get(VARIABLE, "auto")
+    """What `--device` asked for: `auto` takes all GPUs if there are any, else the CPU; `cuda` all GPUs.
+
+    Raises CallError as `chosen` does.
+    """
+    found = chosen(os.environ.get(VARIABLE, "auto"))
+    if found[0].type == "cuda":
+        # Promise 1 on a GPU: deterministic kernels, plain float32, bfloat16 products summed in float32.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads it
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
+    return found
+
+
+def chosen(wanted: str) -> list[torch.device]:
+    """The devices that `auto`, `cpu`, `cuda` or `cuda:N` means on this machine; changes nothing in torch.
+
+    Raises CallError for another word, and for a device that is not there.
+    """
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        chosen = torch.device(wanted)
+        device = torch.device(wanted)
     except RuntimeError:
         raise CallError(f"--device {wanted}: use auto, cpu, cuda or cuda:N") from None
-    if chosen.type not in ("cpu", "cuda"):
+    if device.type not in ("cpu", "cuda"):
         raise CallError(f"--device {wanted}: saespec computes on cpu and cuda only")
-    if chosen.type == "cpu":
-        return [chosen]
+    if device.type == "cpu":
+        return [device]
     if not torch.cuda.is_available():
         raise CallError(f"--device {wanted}: torch sees no CUDA device here; use --device cpu")
-    # Promise 1 on a GPU: deterministic kernels, plain float32, bfloat16 products summed in float32.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads it
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
-    if chosen.index is not None:
-        return [chosen]
-    return [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
+    there = [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
+    if device.index is None:
+        return there
+    named = [one for one in there if str(one) == wanted]  # not `device`: torch takes cuda:256 for cuda:0
+    if not named:
+        raise CallError(
+            f"--device {wanted}: torch sees no such device here, only {', '.join(map(str, there))}"
+        )
+    return named

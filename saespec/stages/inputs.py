@@ -11,6 +11,7 @@ from saespec.errors import CallError, StageError
 from saespec.plan import inputs, planfile
 from saespec.plan.project import store_folder
 from saespec.results.atomic import write_bytes
+from saespec.results.lock import Notify, Stop
 from saespec.spec.transformer import TransformerData
 
 Report = Callable[[float, str], None]
@@ -21,11 +22,12 @@ def model(
     plan_path: Path,
     model_id: str,
     report: Report = lambda share, told: None,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = lambda: False,
+    notify: Notify = lambda message: None,
 ) -> None:
     """Train the model of that id, and note in the results folder what came out.
 
-    Raises `saespec.data.interrupt.Interrupted` once `stop()` is true, with everything saved.
+    Raises Interrupted once `stop()` is true, with everything saved.
     """
     plan = planfile.read(plan_path)
     needed = inputs.trained_models(plan.cells)
@@ -33,7 +35,7 @@ def model(
         raise CallError(f"{plan_path} has no model {model_id}: it has {', '.join(needed) or 'none'}")
     data, root = needed[model_id], Path.cwd()
     store = store_folder(root)
-    from saespec.data.models import model_is_finished, train_model
+    from saespec.data.models import model_is_finished, train_model, verified
     from saespec.data.store import file_sha256
 
     from .device import device
@@ -43,9 +45,9 @@ def model(
         def told(step: int, steps: int, loss: float) -> None:
             report(step / steps, f"step {step:,}/{steps:,}  loss {loss:.3f}")
 
-        train_model(data, store, root, device(), told, stop)
+        train_model(data, store, root, device(), told, stop, notify)
     mark = store / inputs.model_mark(data)
-    _refuse_other_text(json.loads(mark.read_text())["corpus_sha256"], data, root, f"model {model_id}")
+    _refuse_other_text(verified(mark.parent)["corpus_sha256"], data, root, f"model {model_id}")
     weights = mark.with_name("model.safetensors")
     _note(
         plan_path,
@@ -58,11 +60,12 @@ def extract(
     plan_path: Path,
     extraction_id: str,
     report: Report = lambda share, told: None,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = lambda: False,
+    notify: Notify = lambda message: None,
 ) -> None:
     """Extract the activations of that id at every site that the store lacks, and note what is there.
 
-    Raises `saespec.data.interrupt.Interrupted` once `stop()` is true, with everything saved.
+    Raises Interrupted once `stop()` is true, with everything saved.
     """
     plan = planfile.read(plan_path)
     needed = {one.id: one for one in inputs.extractions(plan.cells)}
@@ -74,7 +77,7 @@ def extract(
     store = store_folder(root)
     from saespec.data.extract import extract as run
     from saespec.data.extract import extraction_is_finished
-    from saespec.data.store import file_sha256
+    from saespec.data.store import file_sha256, read_manifest
 
     from .device import device
 
@@ -83,12 +86,12 @@ def extract(
         def told(tokens: int, of: int, rate: float) -> None:
             report(tokens / of, f"{tokens:,}/{of:,} tokens  {rate:,.0f} tokens/s")
 
-        run(one, store, root, device(), told, stop)
+        run(one, store, root, device(), told, stop, notify)
     for site in one.sites:
         mark = store / inputs.site_mark(one.data, site)
         key = inputs.site_key(site)
-        manifest = json.loads(mark.read_text())
-        _refuse_other_text(manifest["corpus_sha256"], one.data, root, f"extraction {extraction_id}")
+        manifest = read_manifest(mark.parent)
+        _refuse_other_text(manifest.corpus_sha256, one.data, root, f"extraction {extraction_id}")
         note = {"extraction": extraction_id, "site": key, "manifest": file_sha256(mark)}
         _note(plan_path, f"{extraction_id}-{key}", note)
 

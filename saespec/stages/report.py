@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from saespec.figures import claims as verdicts
 from saespec.figures import draw
 from saespec.plan import planfile
+from saespec.plan.orphans import results_folders
 from saespec.plan.stages import claims_hash, figures_hash
 from saespec.results import document, parquet, schema
 from saespec.results.atomic import write_bytes
@@ -62,9 +63,15 @@ def _made(tables: dict[str, pa.Table]) -> dict[str, str]:
 
 
 def report(root: Path) -> Path:
-    """Write `results/report.md`: every claim of every spec below `results/` that `specs/*.yaml` made."""
+    """Write `results/report.md`: every claim of every spec below `results/` that `specs/*.yaml` made.
+
+    Results whose spec is gone, and those that were copied in, are left out.
+    """
     lines = ["# Claims and verdicts", "", "Made by `saespec stage report`; do not edit.", ""]
-    for path in sorted((root / "results").glob("*/claims.json")):
+    for one in results_folders(root):
+        path = one.folder / "claims.json"
+        if one.state != "spec" or not path.exists():
+            continue
         plan = planfile.read(path.parent / "plan.json")
         if Path(plan.source).parent != Path("specs"):
             continue

@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from saespec.errors import CallError, StageError, reason
+from saespec.errors import CallError
 from saespec.plan import planfile
 from saespec.plan.groups import by_batch
 from saespec.plan.project import group_folder, store_folder
+from saespec.results.atomic import writing_folder
+from saespec.results.lock import Notify, Stop
 
 from . import runs
 
@@ -26,15 +28,16 @@ def train(
     batch: str,
     start: Callable[[int, int, int], None] = lambda cells, missing, steps: None,
     report: Callable[[Progress], None] = lambda progress: None,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = lambda: False,
     trained: Callable[[int], None] = lambda cells: None,
+    notify: Notify = lambda message: None,
 ) -> None:
     """Make `cells/<group>/` of the groups that read batches of that shape, one checkpoint a cell.
 
     `batch` is a `saespec.plan.groups.batch_name`. `start` is told the number of cells, how many of them the
     store lacks, and the steps of those in all; `report` how far training is; `trained` how many cells came
-    to their ends, whenever some do.
-    Raises `saespec.sae.train.Interrupted` once `stop()` is true, with everything saved.
+    to their ends, whenever some do; `notify` that cells which another process trains are waited for.
+    Raises Interrupted once `stop()` is true, with everything saved.
     """
     plan = planfile.read(plan_path)
     stages = by_batch(plan.groups)
@@ -49,6 +52,7 @@ def train(
     from saespec.sae.baselines import BASELINES
     from saespec.sae.checkpoint import Store
     from saespec.sae.fit import fit as fit_cells
+    from saespec.sae.reserved import reserved
     from saespec.sae.train import train as train_cells
 
     from .device import devices
@@ -82,26 +86,22 @@ def train(
             if took.stored:
                 trained(len(took.cells))
 
-        for learn, of_baselines in ((train_cells, False), (fit_cells, True)):
-            own = [cell for cell in missing if (cell.config.sae.kind in BASELINES) == of_baselines]
-            if own:
-                learn(own, store, chosen, report, finished, stop)
+        while missing:  # what another process trains is awaited, then found in the store
+            with reserved(store.folder, [cell.id for cell in missing], notify, stop) as free:
+                own = [cell for cell in missing if cell.id in free and not store.finished(cell.id)]
+                for learn, of_baselines in ((train_cells, False), (fit_cells, True)):
+                    if some := [c for c in own if (c.config.sae.kind in BASELINES) == of_baselines]:
+                        learn(some, store, chosen, report, finished, stop)
+            missing = [cell for cell in missing if cell.id not in free]
     for group in groups:
         lay_out([store.cell(cell.id) for cell in group.cells], group_folder(plan_path.parent, group.name))
 
 
 def lay_out(files: list[Path], folder: Path) -> None:
     """Make `folder` hold exactly these files, by hard link where that is possible."""
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
+    with writing_folder(folder) as new:
         for file in files:
             try:
-                os.link(file, temporary / file.name)
+                os.link(file, new / file.name)
             except OSError:
-                shutil.copy2(file, temporary / file.name)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(temporary, folder)
-    except OSError as error:
-        raise StageError(f"cannot write {folder}: {reason(error)}") from error
+                shutil.copy2(file, new / file.name)

@@ -11,7 +11,7 @@ or centred (`from_pretrained_no_processing`); `hook_z` has its heads side by sid
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,26 @@ class Family:
     places    place → hook in a block
     names     TransformerLens name within a block → hook in a block, where it is no place by another name
     embedding path of the token embedding, within the base model
+    aliases   hook in a block → the hook above that means the same tensor, read by the same modules
     """
 
     blocks: str
     embedding: str
     places: Mapping[str, str]
     names: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    def place_of(self, hook: str) -> str | None:
+        """The place that a hook is, if it is one."""
+        return next((place for place, own in self.places.items() if own == hook), None)
+
+    def name_of(self, hook: str) -> str | None:
+        """The TransformerLens name of a hook that is no place, if it has one."""
+        return next((name for name, own in self.names.items() if own == hook), None)
+
+    def hook_of(self, name: str) -> str | None:
+        """The hook of a TransformerLens name within a block."""
+        return self.names.get(name, self.places.get(NAMES_OF_PLACES.get(name, "")))
 
 
 NAMES_OF_PLACES = {
@@ -57,6 +71,18 @@ GPT2 = Family(
         "hook_mlp_in": "ln_2@input",
         "mlp.hook_pre": "mlp.c_fc@output",
     },
+    aliases={
+        "attn.c_proj@output": "attn@output",
+        "attn.resid_dropout@input": "attn@output",
+        "attn.resid_dropout@output": "attn@output",
+        "ln_2@output": "mlp@input",
+        "mlp.c_fc@input": "mlp@input",
+        "mlp.act@input": "mlp.c_fc@output",
+        "mlp.act@output": "mlp.c_proj@input",
+        "mlp.c_proj@output": "mlp@output",
+        "mlp.dropout@input": "mlp@output",
+        "mlp.dropout@output": "mlp@output",
+    },
 )
 
 GPT_NEOX = Family(
@@ -75,6 +101,18 @@ GPT_NEOX = Family(
         "attn.hook_z": "attention.dense@input",
         "hook_mlp_in": "post_attention_layernorm@input",
         "mlp.hook_pre": "mlp.dense_h_to_4h@output",
+    },
+    aliases={
+        "attention.dense@output": "attention@output",
+        "post_attention_dropout@input": "attention@output",
+        "post_attention_dropout@output": "attention@output",
+        "post_attention_layernorm@output": "mlp@input",
+        "mlp.dense_h_to_4h@input": "mlp@input",
+        "mlp.act@input": "mlp.dense_h_to_4h@output",
+        "mlp.act@output": "mlp.dense_4h_to_h@input",
+        "mlp.dense_4h_to_h@output": "mlp@output",
+        "post_mlp_dropout@input": "mlp@output",
+        "post_mlp_dropout@output": "mlp@output",
     },
 )
 
@@ -97,6 +135,12 @@ LLAMA = Family(
         "resid_post": "@output",
     },
     names={**_LLAMA_NAMES, "hook_mlp_in": "post_attention_layernorm@input"},
+    aliases={
+        "self_attn.o_proj@output": "self_attn@output",
+        "post_attention_layernorm@output": "mlp@input",
+        "mlp.act_fn@input": "mlp.gate_proj@output",
+        "mlp.down_proj@output": "mlp@output",
+    },
 )
 
 GEMMA2 = Family(
@@ -185,5 +229,5 @@ def family(model_type: str, config: object) -> Family | None:
     if found is GPT_NEOX and getattr(config, "use_parallel_residual", True):
         # Attention and MLP read the same stream and are added to it together: there is no middle.
         places = {place: hook for place, hook in found.places.items() if place != "resid_mid"}
-        return Family(found.blocks, found.embedding, places, found.names)
+        return replace(found, places=places)
     return found
