@@ -24,7 +24,6 @@ from saespec.spec.report import Figure
 from . import extraction, generation, latency, machine, record, scaling, storage, sweep, throughput
 
 if TYPE_CHECKING:
-    import duckdb
     import pyarrow as pa
 
 BENCHMARKS: Mapping[str, Sequence[Column]] = {
@@ -82,7 +81,7 @@ class Report:
         self._tables: dict[str, str] = {name: table["sql"] for name, table in loaded["tables"].items()}
         self._figures = {name: Figure.model_validate(f) for name, f in loaded["figures"].items()}
         given = {**results, "sources": sources}
-        self._connection: duckdb.DuckDBPyConnection = spec_connection(given, "speed")
+        self._connection = spec_connection(given, "speed")
 
     @property
     def table_names(self) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from results_sample import PROVENANCE, cell_rows, spec
 
 from saespec.errors import CallError, DamagedFileError, QueryError
-from saespec.results import document, parquet, query, schema, views
+from saespec.results import document, parquet, schema, views
 from saespec.results.query import SqlError, select
 
 TABLES = schema.tables(spec())
@@ -240,12 +240,3 @@ def test_connect_notices_damage(tmp_path):
 def test_connect_without_results_says_what_makes_them(tmp_path):
     with pytest.raises(CallError, match="saespec run"):
         views.connect(tmp_path)
-
-
-def test_a_query_that_does_not_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(query, "MOST_SECONDS", 0.3)
-    endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) as n from n"
-    tables = views.spec_connection({}, "demo")
-    with pytest.raises(QueryError, match=r"stopped after 0.3 s"):
-        query.select(tables, endless)
-    assert query.select(tables, "select 1 as one").values == ((1,),)

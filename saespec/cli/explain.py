@@ -212,7 +212,7 @@ def _report(target: Target, name: str, kind: str) -> dict[str, Any]:
         **_made_by(target, stage),
         "source": _lines(target, f"{plural}.{name}"),
         "sql": item.sql,
-        "tables": _tables_read(target, item.sql),
+        "tables": _tables_read(item.sql),
         "files": [str(shown(path)) for path in outs if path.exists()],
     }
     if kind == "claim":
@@ -233,10 +233,10 @@ def _lines(target: Target, path: str) -> str:
     return f"{origin.file}:{origin.line}-{last}"
 
 
-def _tables_read(target: Target, sql: str) -> list[str]:
-    from saespec.results.views import empty_connection
+def _tables_read(sql: str) -> list[str]:
+    import duckdb
 
-    return sorted(empty_connection(target.plan.spec).get_table_names(sql))
+    return sorted(duckdb.connect(":memory:").get_table_names(sql))
 
 
 def _print(found: dict[str, Any]) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from saespec.errors import QueryError
 from saespec.results import document
-from saespec.results.query import Rows, SqlError, select
+from saespec.results.query import Rows, SpecConnection, SqlError, StoppedError, select
 from saespec.spec.report import Claim
-
-if TYPE_CHECKING:
-    import duckdb
 
 
 @dataclass(frozen=True)
@@ -30,12 +28,14 @@ class Verdict:
     condition: str
 
 
-def check(claims: Mapping[str, Claim], connection: duckdb.DuckDBPyConnection) -> list[Verdict]:
+def check(claims: Mapping[str, Claim], connection: SpecConnection) -> list[Verdict]:
     """Judge claims, in their order, on a connection made by `spec_connection`.
 
     A claim whose query fails, or does not give exactly one row, or whose condition comes out NULL, is
     undecided: an experiment that has no answer neither confirms nor refutes. NaN and infinity count as
     NULL here, since for SQL `NaN >= 0.9` is true.
+
+    Raises QueryError, naming the claim, if a query is stopped at a bound of time or memory.
     """
     return [_judge(name, claim, connection) for name, claim in claims.items()]
 
@@ -46,7 +46,7 @@ def to_json(verdicts: Sequence[Verdict], provenance: Mapping[str, str]) -> bytes
     return document.encode({"claims": by_name}, document.CLAIMS, provenance)
 
 
-def evaluate(rows: Rows, condition: str, connection: duckdb.DuckDBPyConnection) -> bool | None:
+def evaluate(rows: Rows, condition: str, connection: SpecConnection) -> bool | None:
     """Return what a condition over the columns of a query's only row comes to; None for NULL.
 
     Raises SqlError if it does not run or is neither true, false nor NULL.
@@ -58,6 +58,8 @@ def evaluate(rows: Rows, condition: str, connection: duckdb.DuckDBPyConnection) 
     )
     try:
         result = select(connection, f"select (\n{condition}\n) as holds from (select {columns})")
+    except StoppedError:
+        raise
     except SqlError as error:
         line = error.line - 1 if error.line else None
         raise SqlError(error.message, line, error.missing, error.kind, error.candidates) from error
@@ -67,7 +69,7 @@ def evaluate(rows: Rows, condition: str, connection: duckdb.DuckDBPyConnection) 
     return verdict
 
 
-def _judge(name: str, claim: Claim, connection: duckdb.DuckDBPyConnection) -> Verdict:
+def _judge(name: str, claim: Claim, connection: SpecConnection) -> Verdict:
     holds: bool | None = None
     why = ""
     numbers: dict[str, Any] = {}
@@ -81,6 +83,9 @@ def _judge(name: str, claim: Claim, connection: duckdb.DuckDBPyConnection) -> Ve
                 why = f"{', '.join(missing) or 'the condition'} {'are' if len(missing) > 1 else 'is'} NULL"
         else:
             why = f"the query gives {len(rows.values) or 'no'} rows, not one"
+    except StoppedError as error:
+        # Not undecided: on a faster machine it may have an answer.
+        raise QueryError(f"claim {name}: {error}") from error
     except SqlError as error:
         why = error.message
     return Verdict(name, claim.says, claim.source, holds, why, numbers, claim.sql, claim.holds)

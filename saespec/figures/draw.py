@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from saespec.errors import QueryError, reason
 from saespec.results.document import CHART, NOT_DRAWN, canonical, encode
-from saespec.results.query import Rows, SqlError, select
+from saespec.results.query import Rows, SpecConnection, SqlError, select
 from saespec.spec.report import Figure
 
 from . import vega
@@ -19,9 +19,6 @@ from .finish import finished
 from .png import repacked
 from .shown import shown
 from .theme import CONFIG
-
-if TYPE_CHECKING:
-    import duckdb
 
 _SCHEMA_URL = f"https://vega.github.io/schema/vega-lite/v{vega.VEGA_LITE}.json"
 _TITLE_WIDTH = 58
@@ -42,7 +39,7 @@ class Drawing:
 def draw(
     figure: Figure,
     name: str,
-    connection: duckdb.DuckDBPyConnection,
+    connection: SpecConnection,
     provenance: Mapping[str, str] | None = None,
 ) -> Drawing:
     """Run a figure's query on a connection made by `spec_connection` and draw its chart.
@@ -64,22 +61,30 @@ def draw(
 
 
 def chart(figure: Figure, rows: Rows) -> dict[str, Any]:
-    """Return the whole Vega-Lite chart: the figure's own, with rows, title, caption and the house look.
+    """Return a figure's Vega-Lite chart of a query's rows, without what its scales cannot show.
 
     Without anything to draw, its picture says that, and why.
     """
-    records = rows.records()
     seen = shown(figure.vega_lite, rows)
-    own = {key: value for key, value in seen.chart.items() if key != "config"}
+    own = seen.chart
     if seen.nothing:
         own = _in_words(seen.nothing) | {key: own[key] for key in ("usermeta",) if key in own}
-    title: dict[str, Any] = {"text": _wrapped(figure.title, _TITLE_WIDTH)}
-    below = [line for text in (figure.caption, *seen.not_drawn) for line in _wrapped(text, _CAPTION_WIDTH)]
-    if below:
-        title["subtitle"] = below
     told = [seen.nothing] if seen.nothing else list(seen.not_drawn)
     if told:
         own = _merged(own, {"usermeta": {"saespec": {NOT_DRAWN: told}}})
+    return dressed(figure, own, rows, seen.not_drawn)
+
+
+def dressed(
+    figure: Figure, vega_lite: Mapping[str, Any], rows: Rows, notes: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return a chart with rows, the figure's title, caption and notes under it, and the house look."""
+    records = rows.records()
+    own = {key: value for key, value in vega_lite.items() if key != "config"}
+    title: dict[str, Any] = {"text": _wrapped(figure.title, _TITLE_WIDTH)}
+    below = [line for text in (figure.caption, *notes) for line in _wrapped(text, _CAPTION_WIDTH)]
+    if below:
+        title["subtitle"] = below
     return {
         "$schema": _SCHEMA_URL,
         "title": title,

@@ -26,7 +26,7 @@ from saespec.spec.report import Figure
 
 from . import vega
 from .chart import EXPRESSIONS
-from .draw import chart
+from .draw import dressed
 
 ROWS = 12
 MOST_SECONDS = 20.0
@@ -102,7 +102,7 @@ class Trials:
 def _text(figure: Figure, rows: Rows) -> str:
     # Words above a chart change often, and cannot be wrong.
     plain = figure.model_copy(update={"title": "T", "caption": ""})
-    return json.dumps(chart(plain, rows), sort_keys=True)
+    return json.dumps(dressed(plain, figure.vega_lite, rows), sort_keys=True)
 
 
 def _key(figure: Figure, rows: Rows) -> str:

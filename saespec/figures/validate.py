@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from saespec.errors import Problem
 from saespec.results import schema
-from saespec.results.query import Rows, SqlError, select
+from saespec.results.query import Rows, SpecConnection, SqlError, select
 from saespec.results.views import RESERVED, empty_connection
 from saespec.spec.load import LoadedSpec
 from saespec.spec.measures import Measure
@@ -20,9 +20,6 @@ from .chart import complaint, refused
 from .claims import evaluate
 from .fields import unknown_fields
 from .trial import Trials
-
-if TYPE_CHECKING:
-    import duckdb
 
 
 def problems(loaded: LoadedSpec) -> list[Problem]:
@@ -55,7 +52,7 @@ class _Checker:
             yield from self.claim(f"claims.{name}", claim, connection)
         self.trials.save()
 
-    def figure(self, path: str, figure: Figure, connection: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
+    def figure(self, path: str, figure: Figure, connection: SpecConnection) -> Iterator[Problem]:
         rows: Rows | None = None
         try:
             rows = select(connection, figure.sql)
@@ -84,7 +81,7 @@ class _Checker:
         if said:
             yield self.problem(f"{path}.vega_lite", f"the chart cannot be drawn: {said}", remedy)
 
-    def claim(self, path: str, claim: Claim, connection: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
+    def claim(self, path: str, claim: Claim, connection: SpecConnection) -> Iterator[Problem]:
         try:
             rows = select(connection, claim.sql)
         except SqlError as error:

@@ -1,9 +1,9 @@
 """Running a spec's own SQL: one SELECT over the result tables, nothing else.
 
-Two gates, besides the locked connection that `saespec.results.views` makes. The parsed statement must
-be a single SELECT whose functions give the same result each time (promise 3) and whose only sources
-are tables; and it runs in a read-only transaction that is rolled back, since DuckDB's SELECT may hold
-an INSERT in a WITH clause.
+Four gates. The parsed statement must be a single SELECT whose functions give the same result each time
+(promise 3) and whose only sources are result tables (`statement`); the connection has no way out (`locked`);
+it runs in a read-only transaction that is rolled back, since DuckDB's SELECT may hold an INSERT in a WITH
+clause; and all of that happens in a process that is killed when it takes too long or too much (`child`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime
 import json
 import math
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -19,23 +18,35 @@ from typing import TYPE_CHECKING, Any
 
 from saespec.errors import QueryError
 
+from . import child
+
 if TYPE_CHECKING:
-    import duckdb
+    import pyarrow as pa
 
 MOST_ROWS = 100_000
 """A query that gives more rows than this is refused: no chart can show them."""
-MOST_SECONDS = 120.0
-"""A query that takes longer is stopped: a recursive one may never end."""
+MOST_BYTES = 100_000_000
+"""A query whose values take more than this, as JSON, is refused."""
 
-# fmt: off
-_UNSTABLE = frozenset({
-    "current_connection_id", "current_date", "current_query_id", "current_time", "current_timestamp",
-    "current_transaction_id", "gen_random_uuid", "get_current_time", "get_current_timestamp", "localtime",
-    "localtimestamp", "nextval", "now", "random", "setseed", "sleep_ms", "today", "transaction_timestamp",
-    "txid_current", "uuid", "uuidv4", "uuidv7", "write_log",
-})
-# fmt: on
-_TABLE_FUNCTIONS = frozenset({"generate_series", "range", "repeat", "unnest"})
+CHECKING = child.Bounds(seconds=3.0, memory_mb=512, duckdb_mb=256)
+"""For a query over empty tables, where every one that ends is done in milliseconds."""
+DRAWING = child.Bounds(seconds=120.0, memory_mb=6144, duckdb_mb=4096)
+"""For a query over results. Absolute, so that what runs on one machine runs on another of enough memory."""
+
+_REMEDY = "bound its ranges, lists, texts and recursion, and aggregate before joining"
+
+
+@dataclass(frozen=True, eq=False)
+class SpecConnection:
+    """Tables that a spec's own SQL sees, and what a query over them may take; ask with `select`.
+
+    It cannot reach files, the network, extensions, Python variables or its own configuration.
+    """
+
+    spec_name: str
+    tables: Mapping[str, str | pa.Table]
+    """By name: its rows, or the columns of an empty one as SQL declares them."""
+    bounds: child.Bounds
 
 
 class SqlError(QueryError):
@@ -60,6 +71,14 @@ class SqlError(QueryError):
         """What exists and has a similar name."""
         super().__init__(f"line {line} of the SQL: {message}" if line else message)
 
+    def parts(self) -> tuple[str, int | None, str, str, tuple[str, ...]]:
+        """What it was made of."""
+        return self.message, self.line, self.missing, self.kind, self.candidates
+
+
+class StoppedError(SqlError):
+    """SQL that was stopped at a bound of time or memory: it has no answer, also not that there is none."""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -77,46 +96,54 @@ class Rows:
         return [dict(zip(self.columns, row, strict=True)) for row in self.values]
 
 
-def select(connection: duckdb.DuckDBPyConnection, sql: str) -> Rows:
+def select(connection: SpecConnection, sql: str) -> Rows:
     """Run a spec's query on a connection made by `spec_connection` or `empty_connection`.
 
     Raises SqlError (a QueryError) if it is not one SELECT, could give another result next time, gives two
-    columns of one name or more than `MOST_ROWS` rows, takes longer than `MOST_SECONDS`, or if DuckDB cannot run it.
+    columns of one name, more than `MOST_ROWS` rows or `MOST_BYTES` of values, or if DuckDB cannot run it;
+    StoppedError (a SqlError) if it takes more than the connection's bounds.
     """
-    import duckdb
-
-    _check(connection, sql)
-    connection.execute("begin transaction read only")
-    clock = threading.Timer(MOST_SECONDS, connection.interrupt)
-    clock.start()
+    bounds = connection.bounds
+    full = {name: table for name, table in connection.tables.items() if not isinstance(table, str)}
+    empty = {name: columns for name, columns in connection.tables.items() if isinstance(columns, str)}
+    opening = {
+        "spec": connection.spec_name,
+        "empty": empty,
+        "full": list(full),
+        "duckdb_mb": bounds.duckdb_mb,
+    }
+    contents = _Streams(full)
     try:
-        cursor = connection.execute(sql)
-        described = [(str(name), str(kind)) for name, kind, *_ in cursor.description or ()]
-        rows = cursor.fetchmany(MOST_ROWS + 1)
-    except duckdb.InterruptException:
-        raise SqlError(f"it was stopped after {MOST_SECONDS:g} s: does it end?") from None
-    except duckdb.Error as error:
-        raise _sql_error(error, sql) from error
-    finally:
-        clock.cancel()
-        connection.execute("rollback")
-    names = [name for name, _ in described]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise SqlError(f"two columns are called {twice[0]}: rename one with `as`")
-    if len(rows) > MOST_ROWS:
-        raise SqlError(f"more than {MOST_ROWS:,} rows: aggregate or filter them")
+        answer = child.ask(connection, (opening, contents), {"sql": sql}, bounds)
+    except child.ChildEnded as ended:
+        raise StoppedError(f"{ended}: {_REMEDY}") from None
+    if "memory" in answer:
+        raise StoppedError(f"it was stopped at {bounds.duckdb_mb:,} MB of memory: {_REMEDY}")
+    if "error" in answer:
+        message, line, missing, kind, candidates = answer["error"]
+        raise SqlError(message, line, missing, kind, tuple(candidates))
     return Rows(
-        columns=tuple(names),
-        types=tuple(kind for _, kind in described),
-        values=tuple(tuple(plain(value) for value in row) for row in rows),
-        undefined={
-            (index, name): "NaN" if math.isnan(value) else "infinite"
-            for index, row in enumerate(rows)
-            for name, value in zip(names, row, strict=True)
-            if isinstance(value, float) and not math.isfinite(value)
-        },
+        columns=tuple(answer["columns"]),
+        types=tuple(answer["types"]),
+        values=tuple(tuple(row) for row in answer["values"]),
+        undefined={(row, column): word for row, column, word in answer["undefined"]},
     )
+
+
+class _Streams:
+    """Arrow streams of tables, made one at a time and only when they are sent."""
+
+    def __init__(self, tables: Mapping[str, pa.Table]) -> None:
+        self._tables = tables
+
+    def __iter__(self) -> Iterator[pa.Buffer]:
+        for table in self._tables.values():
+            import pyarrow as pa  # here, since validating has no full tables and starts without it
+
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, table.schema) as stream:
+                stream.write_table(table)
+            yield sink.getvalue()
 
 
 def plain(value: Any) -> Any:
@@ -141,45 +168,7 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    (parsed,) = connection.execute("select json_serialize_sql(?::varchar)", [sql]).fetchall()
-    tree = json.loads(parsed[0])
-    if tree["error"]:
-        if tree["error_type"] == "parser":
-            raise SqlError(tree["error_message"], _line(sql, tree.get("position")))
-        raise SqlError("only a SELECT may be run here (PIVOT needs its values: `on column in (…)`)")
-    if len(tree["statements"]) != 1:
-        raise SqlError(f"exactly one SELECT is needed, this is {len(tree['statements'])} statements")
-    for node in _nodes(tree):
-        name = str(node.get("function_name") or "").lower()
-        if node.get("class") == "COLUMN_REF" and len(node.get("column_names", ())) == 1:
-            name = str(node["column_names"][0]).lower()
-            # SQL's functions without parentheses; the rest of the names may well be columns.
-            name = name if name.startswith(("current_", "local")) else ""
-        if name in _UNSTABLE:
-            raise SqlError(f"{name} gives another result each time", _line(sql, node.get("query_location")))
-        if node.get("type") == "TABLE_FUNCTION":
-            source = str(node.get("function", {}).get("function_name", "")).lower()
-            if source not in _TABLE_FUNCTIONS:
-                raise SqlError(
-                    f"{source}() may not be read: a spec's SQL sees its result tables only",
-                    _line(sql, node.get("query_location")),
-                )
-        if (sample := node.get("sample")) and sample.get("seed", -1) == -1:
-            raise SqlError("a sample without a seed is another one each time: `sample 10% (bernoulli, 1)`")
-
-
-def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(tree, dict):
-        yield tree
-        for value in tree.values():
-            yield from _nodes(value)
-    elif isinstance(tree, list):
-        for value in tree:
-            yield from _nodes(value)
-
-
-def _sql_error(error: Exception, sql: str) -> SqlError:
+def sql_error(error: Exception, sql: str) -> SqlError:
     """Read the JSON that DuckDB puts into its messages with `errors_as_json`."""
     text = str(error)
     start = text.find("{")
@@ -197,14 +186,14 @@ def _sql_error(error: Exception, sql: str) -> SqlError:
     candidates = str(details.get("candidates", ""))
     return SqlError(
         message,
-        _line(sql, details.get("position")),
+        line_of(sql, details.get("position")),
         missing,
         kind,
         tuple(name for name in candidates.split(",") if name),
     )
 
 
-def _line(sql: str, position: Any) -> int | None:
+def line_of(sql: str, position: Any) -> int | None:
     """Line of a byte position, as DuckDB counts them; None if it gave none."""
     encoded = sql.encode()
     if position is None or int(position) > len(encoded):

@@ -16,6 +16,8 @@ from saespec.plan.orphans import shown_together
 from saespec.spec.spec import Spec
 
 from . import document, parquet, schema
+from .locked import name, text, union_views
+from .query import CHECKING, DRAWING, SpecConnection
 
 if TYPE_CHECKING:
     import duckdb
@@ -23,16 +25,6 @@ if TYPE_CHECKING:
 
 RESERVED = frozenset({"information_schema", "main", "memory", "pg_catalog", "system", "temp"})
 """Names that a spec cannot have, because DuckDB has schemas and catalogs of these names."""
-
-_SAFE: dict[str, str | int | float | list[str]] = {
-    # One thread, so that a sum adds its terms in the same order every time.
-    "threads": 1,
-    # Otherwise `from rows` reads a Python variable called rows in any calling frame.
-    "python_enable_replacements": False,
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-    "temp_directory": "",
-}
 
 
 def connect(root: Path | str = ".") -> duckdb.DuckDBPyConnection:
@@ -67,13 +59,13 @@ def connect(root: Path | str = ".") -> duckdb.DuckDBPyConnection:
     for file in files:
         spec = file.relative_to(results).parts[0]
         documented += [{"spec": spec, "table": file.stem, **column} for column in _documented(file)]
-        sources.setdefault(file.stem, {})[spec] = f"read_parquet({_text(str(file))})"
+        sources.setdefault(file.stem, {})[spec] = f"read_parquet({text(str(file))})"
     for table, by_spec in sources.items():
         for spec, source in by_spec.items():
-            connection.execute(f"create schema if not exists {_name(spec)}")
-            connection.execute(f"create view {_name(spec)}.{_name(table)} as from {source}")
+            connection.execute(f"create schema if not exists {name(spec)}")
+            connection.execute(f"create view {name(spec)}.{name(table)} as from {source}")
     together = shown_together(results.parent)
-    _union_views(
+    union_views(
         connection,
         {
             table: kept
@@ -89,63 +81,28 @@ def connect(root: Path | str = ".") -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def spec_connection(tables: Mapping[str, pa.Table], spec_name: str) -> duckdb.DuckDBPyConnection:
-    """Return an in-memory connection that sees these tables and nothing else, for a spec's own SQL.
+def spec_connection(tables: Mapping[str, pa.Table], spec_name: str) -> SpecConnection:
+    """Return a connection that sees these tables and nothing else, for a spec's own SQL.
 
     Plain `cells`, `<spec>.cells` and `main.cells` all work. It cannot reach files, the network,
     extensions, Python variables or its own configuration. Run queries with `query.select`.
     """
-    connection = _begin(spec_name)
-    for table, content in tables.items():
-        connection.register("_arrow", content)
-        connection.execute(f"create table {_name(spec_name)}.{_name(table)} as from _arrow")
-        connection.unregister("_arrow")
-    return _lock(connection, spec_name, tables)
+    assert spec_name not in RESERVED, spec_name
+    return SpecConnection(spec_name, tables, DRAWING)
 
 
-def empty_connection(spec: Spec) -> duckdb.DuckDBPyConnection:
+def empty_connection(spec: Spec) -> SpecConnection:
     """Return `spec_connection` over empty tables of the spec's declared schemas, to validate SQL.
 
     `runs` is not among them: timings differ from run to run, so nothing tracked may read them.
     """
-    declared = {name: c for name, c in schema.tables(spec).items() if name not in schema.UNTRACKED}
-    connection = _begin(spec.name)
-    for table, columns in declared.items():
-        ddl = ", ".join(f"{_name(c.name)} {schema.SQL_TYPES[c.type]}" for c in columns)
-        connection.execute(f"create table {_name(spec.name)}.{_name(table)}({ddl})")
-    return _lock(connection, spec.name, declared)
-
-
-def _begin(spec_name: str) -> duckdb.DuckDBPyConnection:
-    import duckdb
-
-    assert spec_name not in RESERVED, spec_name
-    connection = duckdb.connect(":memory:", config=dict(_SAFE))
-    connection.execute(f"create schema {_name(spec_name)}")
-    return connection
-
-
-def _lock(
-    connection: duckdb.DuckDBPyConnection, spec_name: str, tables: Iterable[str]
-) -> duckdb.DuckDBPyConnection:
-    _union_views(connection, {t: {spec_name: f"{_name(spec_name)}.{_name(t)}"} for t in tables})
-    connection.execute("set TimeZone = 'UTC'")
-    connection.execute(f"set search_path = {_text(f'{_name(spec_name)},main')}")
-    connection.execute("set errors_as_json = true")
-    connection.execute("set enable_external_access = false")
-    connection.execute("set lock_configuration = true")
-    return connection
-
-
-def _union_views(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Mapping[str, str]]) -> None:
-    """Create `main.<table>` from each spec's source; `spec` is added where the table lacks it."""
-    for table, by_spec in sources.items():
-        keyed = table in ("cells", "runs")
-        parts = [
-            f"select {'' if keyed else f'{_text(spec)} as spec, '}* from {source}"
-            for spec, source in by_spec.items()
-        ]
-        connection.execute(f"create view main.{_name(table)} as {' union all by name '.join(parts)}")
+    assert spec.name not in RESERVED, spec.name
+    declared = {
+        table: ", ".join(f"{name(c.name)} {schema.SQL_TYPES[c.type]}" for c in columns)
+        for table, columns in schema.tables(spec).items()
+        if table not in schema.UNTRACKED
+    }
+    return SpecConnection(spec.name, declared, CHECKING)
 
 
 def _documented(file: Path) -> list[dict[str, str]]:
@@ -182,11 +139,3 @@ def _claims(connection: duckdb.DuckDBPyConnection, files: Iterable[Path]) -> Non
             )
     if rows:
         connection.executemany("insert into main.claims values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-
-
-def _name(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
-
-
-def _text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -1,4 +1,4 @@
-"""What to do about a mistake. What a hint proposes is valid where it proposes it, and in the words that were written."""
+"""What to do about a mistake: what a hint proposes is valid there, and in the words that were written."""
 
 from __future__ import annotations
 
