@@ -107,7 +107,7 @@ def input_costs(plan: Plan, speed: float = 1.0) -> dict[str, Cost]:
     for name, data in trained_models(plan.cells).items():
         assert isinstance(data.model, TrainedModel)
         size = parameters(data.model)
-        seconds = speed * pace.model(data.model, size)
+        seconds = speed * pace.model(data.model)
         found[f"model-{name}"] = Cost(0, 6.0 * size * data.model.train.tokens, seconds, 0, _FLOAT * size)
     for one in extractions(plan.cells):
         model, tokens = one.data.model, one.data.tokens + one.data.held_out_tokens

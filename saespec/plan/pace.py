@@ -11,18 +11,20 @@ from saespec.spec.sae import Baseline, IcaSAE, PcaSAE
 from saespec.spec.spec import CellConfig, Data
 from saespec.spec.toy import RandomCorrelation, ToyData
 from saespec.spec.train import Train
-from saespec.spec.transformer import TrainedModel, TrainedTokenizer, TransformerData
+from saespec.spec.transformer import TrainedModel, TransformerData
+
+from .inputs import parameters, vocabulary
 
 PRODUCT = {"float32": 1 / 175e9, "bfloat16": 1 / 400e9}
 """A floating-point operation of a product, in s: `throughput`, the products alone at d=256. Sparse products count as
 dense ones: how sparse a cell becomes is not known before, and dense ones are taken until it is."""
 
-NARROW, NARROW_CODE = 16, 2.4e-9
-"""float32 products of vectors of fewer dimensions than NARROW take at least so long a code, whatever their number: by
-hand, at d=2 to 12 and 1,024 to 4,096 latents. The code's own memory is then what they wait for."""
+NARROW, NARROW_CODE, MANY = 16, 1.2e-9, 1024
+"""float32 products of vectors of fewer dimensions than NARROW take so long a code, whatever the dimensions: they wait
+for the codes; of dictionaries of at least MANY latents twice as long. By hand, at d=2 to 12, 64 to 4,096 latents."""
 
-CODE = 1.6e-9
-"""A code's activation, penalty, gradient and sums, in s: fitted to `scaling`, as are the next two."""
+CODE = 1.4e-9
+"""A code's activation, penalty, gradient and sums, in s: fitted to `scaling` and `throughput`, as are the next two."""
 
 PARAMETER = 1.2e-9
 """A weight's Adam step, which moves 28 bytes, and its share of rescaling the dictionary, in s."""
@@ -33,14 +35,14 @@ INPUT = 0.75e-9
 STEP = 60e-6
 """A step of a stack however small it is, in s: the calls themselves. From `scaling`."""
 
-DRAWN = 10.5e-9
-"""A toy feature's activity and coefficient in a sample, in s: `data`, probabilities drawn per batch."""
+DRAWN = 8e-9
+"""A toy feature's activity and coefficient in a sample, without the product with directions, in s: `data`, drawn per batch."""
 
 DRAWN_BY_SAMPLE = 18e-9
 """What its probability adds where it is drawn for each sample: `data`."""
 
 NORMAL = 10e-9
-"""A normally distributed number, such as of noise, in s: as `DRAWN`, for it comes from the same generator."""
+"""A normally distributed number, such as of noise, in s: by hand, by the generator that DRAWN has too."""
 
 BATCH = 60e-6
 """A batch however small it is, in s: `data`."""
@@ -92,17 +94,20 @@ FIGURE = 0.2
 """Drawing a figure, in s: by hand."""
 
 
-def products(dim: int, precision: str, each: int) -> float:
-    """Seconds a code, of so many products of two operations a dimension."""
-    least = NARROW_CODE * each / 5 if dim < NARROW and precision == "float32" else 0.0
-    return max(2 * each * dim * PRODUCT[precision], least)
+def products(config: CellConfig, number: int, precision: str = "float32") -> float:
+    """Seconds a code of so many of a step's five products: two operations a dimension each."""
+    dim, latents = config.data.dim, config.sae.latents
+    least = 0.0
+    if dim < NARROW and precision == "float32":
+        least = NARROW_CODE * (2 if latents >= MANY else 1) * number / 5
+    return max(2 * number * dim * PRODUCT[precision], least)
 
 
 def step(config: CellConfig, cells: int, stacks: int = 1) -> float:
     """Seconds of a step of equally shaped cells, in so many stacks, their batches drawn: five products a cell."""
     train, dim, latents = config.train, config.data.dim, config.sae.latents
     rows = max(cells, 2)  # a single cell has an idle neighbour: see `sae/stack.py`
-    codes = train.batch * latents * (products(dim, train.precision, 5) + CODE)
+    codes = train.batch * latents * (products(config, 5, train.precision) + CODE)
     inputs = train.batch * dim * INPUT * (2 if train.input_noise else 1)
     return STEP * stacks + rows * (codes + 2 * dim * latents * PARAMETER + inputs)
 
@@ -133,17 +138,17 @@ def fit(config: CellConfig) -> float:
     return seconds + FIT * 2 * vectors * latents * (2 * dim + latents)
 
 
-def model(config: TrainedModel, parameters: int) -> float:
-    """Seconds of training a language model of so many parameters in its products, tokenizer and text included."""
-    products = 6 * parameters * PRODUCT["float32"]
-    token = TOKENISED + config.layers * TRAINED_TOKEN + vocabulary(config) * LOGIT + products
+def model(config: TrainedModel) -> float:
+    """Seconds of training a language model, its tokenizer and text included."""
+    multiplied = 6 * parameters(config) * PRODUCT["float32"]
+    token = TOKENISED + config.layers * TRAINED_TOKEN + vocabulary(config) * LOGIT + multiplied
     return CORPUS + TOKENIZER + config.train.tokens * token
 
 
 def passed(config: TrainedModel, blocks: int) -> float:
     """Seconds of a token in a forward pass of so many blocks."""
-    products = 2 * (4 * config.width**2 + 2 * config.width * config.mlp) * PRODUCT["float32"]
-    return blocks * (PASSED_NUMBER * config.width + products)
+    multiplied = 2 * (4 * config.width**2 + 2 * config.width * config.mlp) * PRODUCT["float32"]
+    return blocks * (PASSED_NUMBER * config.width + multiplied)
 
 
 def extraction(config: TrainedModel, data: TransformerData, blocks: int, stored_bytes: int) -> float:
@@ -161,9 +166,4 @@ def predicted(config: TrainedModel) -> float:
 def measured(config: CellConfig, cells: int, batches: int) -> float:
     """Seconds of encoding, decoding and summing so many held-out batches of equally shaped cells."""
     codes = cells * batches * config.train.batch * config.sae.latents
-    return codes * (products(config.data.dim, "float32", 2) + MEASURED_CODE)
-
-
-def vocabulary(config: TrainedModel) -> int:
-    """The tokens of a model's vocabulary; about, for a tokenizer that is named."""
-    return config.tokenizer.vocabulary if isinstance(config.tokenizer, TrainedTokenizer) else 50_000
+    return codes * (products(config, 2) + MEASURED_CODE)
