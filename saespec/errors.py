@@ -63,6 +63,7 @@ class DamagedFileError(SaespecError):
 
     def __init__(self, file: Path | str, what: str, remedy: str) -> None:
         self.file = Path(file)
+        self.what = what
         super().__init__(f"{file}: {what}. {remedy}")
 
 

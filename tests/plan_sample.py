@@ -59,10 +59,10 @@ def note(text):
         file.write(text + "\\n")
 
 
-def event(kind, error=""):
+def event(kind, error="", damaged=""):
     if os.environ.get("SAESPEC_EVENTS"):
         with open(os.environ["SAESPEC_EVENTS"], "a") as file:
-            file.write(json.dumps(dict(stage=stage, event=kind, error=error)) + "\\n")
+            file.write(json.dumps(dict(stage=stage, event=kind, error=error, damaged=damaged)) + "\\n")
 
 
 def stop(number, frame):
@@ -79,6 +79,10 @@ trouble = json.loads(os.environ.get("TROUBLE", "{{}}")).get(stage)
 if trouble == "fail":
     event("failed", "no space left")
     sys.exit(3)
+if trouble == "damage" or (trouble == "damage once" and not Path("withdrawn").exists()):
+    Path("withdrawn").write_text("")
+    event("damaged", "a.bin: torn. Run it again", "a.bin: torn")
+    sys.exit(1)
 if trouble == "die":
     os.kill(os.getpid(), signal.SIGKILL)
 if trouble == "slow":

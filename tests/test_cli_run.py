@@ -391,22 +391,23 @@ def test_a_stage_that_fails_says_so_once_and_the_same_command_continues(cli: Cli
 
 
 def test_a_stage_that_refuses_the_spec_promises_nothing(cli: Cli, project: Path) -> None:
-    """What the spec asks for does not exist: exit code 2, as for a spec that `validate` finds wrong."""
-    (project / "text.jsonl").write_text('{"text": "some text"}\n' * 200)
+    """What the spec asks for does not exist: exit code 2, as for what `validate` finds wrong without loading torch."""
+    (project / "text.jsonl").write_text("".join(f'{{"text": "some text, {i} words"}}\n' for i in range(200)))
     edit(
         project,
         "data: {kind: toy, dim: 8, features: 12, active: 2}",
-        "data: {kind: transformer, model: {kind: pretrained, name: ./nowhere}, site: {layer: 0, place: mlp_out},"
-        " corpus: {kind: files, paths: [text.jsonl], held_out: 0.3}, dim: 8, tokens: 100, held_out_tokens: 50,"
-        " context: 16, dtype: float32}",
+        "data: {kind: transformer, model: {kind: trained, layers: 1, width: 8, heads: 1, mlp: 8, context: 16,"
+        " activation: gelly, tokenizer: {kind: bpe, vocabulary: 257}, train: {tokens: 64, batch: 1, lr: 0.01}},"
+        " site: {layer: 0, place: mlp_out}, corpus: {kind: files, paths: [text.jsonl], held_out: 0.3},"
+        " dim: 8, tokens: 100, held_out_tokens: 50, context: 16, dtype: float32}",
     )
     spec = project / "specs/tiny.yaml"
     spec.write_text(spec.read_text().partition("figures:")[0].replace("[recovery, losses]", "[losses]"))
     said = cli("run")
     assert said.code == 2
     (line,) = [line for line in said.err.splitlines() if line.startswith("error: ")]
-    assert "./nowhere: there is no such folder" in line
-    assert line.startswith("error: stage extract-")
+    assert "transformers has no activation function 'gelly'" in line
+    assert line.startswith("error: stage model-")
     assert "the same command continues" not in said.err
 
 

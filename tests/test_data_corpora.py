@@ -230,3 +230,91 @@ def test_blocks_do_not_change_what_they_hold(tokenizer: Any, monkeypatch: pytest
 def test_the_end_of_text_written_in_a_document_is_not_its_end(tokenizer: Any) -> None:
     made = joined(list(contexts([f"the {END_OF_TEXT} cat"], tokenizer, 4, "none", "documents", 8)))
     assert (made.ids_CT != end_of_text(tokenizer)).all()
+
+
+ROLES = {
+    "nobos": {"eos_token": "<eos>"},
+    "noeos": {"bos_token": "<bos>", "pad_token": "<pad>"},
+    "padeos": {"bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<eos>"},
+    "boseos": {"bos_token": "<eos>", "eos_token": "<eos>", "pad_token": "<eos>"},
+}
+"""Tokenizers that lack a role, or give two roles to one token; ids 0 to 2 are <bos>, <eos>, <pad> in all."""
+
+
+def with_roles(name: str) -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=280,
+        special_tokens=["<bos>", "<eos>", "<pad>"],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    made.train_from_iterator(sentences(50), trainer)
+    fast: Any = PreTrainedTokenizerFast
+    return fast(tokenizer_object=made, **ROLES[name])
+
+
+TEXTS = ["a mat", "the cat sat on a mat", "<eos> and <bos>", "a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "bos", "packing"),
+    [
+        ("nobos", "none", "packed"),
+        ("nobos", "none", "documents"),
+        ("padeos", "none", "packed"),
+        ("padeos", "skip", "packed"),
+        ("padeos", "skip", "documents"),
+        ("boseos", "none", "packed"),
+        ("boseos", "skip", "packed"),
+        ("boseos", "skip", "documents"),
+    ],
+)
+def test_skipped_special_tokens_are_read_and_not_kept(name: str, bos: Any, packing: Any) -> None:
+    """All that is kept is text, and all text is: also what only looks like a special token."""
+    tokenizer = with_roles(name)
+    kept = joined(list(contexts(TEXTS, tokenizer, 5, bos, packing, 10**9, "keep")))
+    made = joined(list(contexts(TEXTS, tokenizer, 5, bos, packing, 10**9, "skip")))
+    assert (made.ids_CT == kept.ids_CT).all()
+    assert (made.mask_CT == kept.mask_CT).all()
+    assert (made.kept_CT == (kept.mask_CT & (kept.ids_CT > 2))).all()
+    separators = packing == "packed"
+    assert bool((kept.kept_CT & (kept.ids_CT <= 2)).any()) == separators, "bos: skip alone leaves them in"
+    text = [i for t in TEXTS for i in tokenizer(t, split_special_tokens=True)["input_ids"]]
+    if packing == "packed":
+        found = made.ids_CT[made.kept_CT].tolist()
+        assert found == text[: len(found)]
+
+
+@pytest.mark.parametrize("name", ["padeos", "boseos"])
+def test_bos_skip_leaves_out_the_first_place_alone(name: str) -> None:
+    made = joined(list(contexts(TEXTS, with_roles(name), 5, "skip", "packed", 10**9)))
+    assert not made.kept_CT[:, 0].any()
+    assert made.kept_CT[:, 1:].all()
+    assert (made.ids_CT[:, 1:] == 1).any(), "the separators among them"
+
+
+@pytest.mark.parametrize(
+    ("name", "bos", "packing", "said"),
+    [
+        ("nobos", "skip", "packed", "no beginning-of-text token: write bos: none"),
+        ("nobos", "add", "documents", "no beginning-of-text token: write bos: none"),
+        ("noeos", "none", "packed", "no end-of-text token"),
+        ("noeos", "skip", "documents", "no end-of-text token"),
+    ],
+)
+def test_a_tokenizer_that_lacks_a_token_is_refused(name: str, bos: Any, packing: Any, said: str) -> None:
+    with pytest.raises(CallError, match=said):
+        list(contexts(TEXTS, with_roles(name), 5, bos, packing, 10**9, "skip"))
+
+
+def test_contexts_end_once_enough_text_is_kept() -> None:
+    texts = sentences(50)
+    made = joined(list(contexts(texts, with_roles("boseos"), 16, "skip", "packed", 100, "skip")))
+    assert made.kept_CT.sum() >= 100
+    assert made.kept_CT[:-1].sum() < 100

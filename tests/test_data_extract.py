@@ -210,6 +210,18 @@ def test_a_damaged_shard_is_named_and_alone_made_again(gpt2: Path, tmp_path: Pat
     assert all(p.stat().st_mtime_ns == time_ for p, time_ in others.items())
 
 
+def test_all_damaged_shards_of_a_site_are_made_again_once_one_is_found(gpt2: Path, tmp_path: Path) -> None:
+    folder = run(data(), tmp_path, gpt2)
+    undisturbed = contents(folder)
+    for part, number in ((TRAIN, 1), (TRAIN, 4), (HELD_OUT, 0)):
+        path = store.shard_path(folder / site_key(MLP), part, number)
+        path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DamagedFileError, match=r"train-0000\d\.bin: a shard is not what"):
+        vectors(folder, MLP)
+    run(data(), tmp_path, gpt2)
+    assert contents(folder) == undisturbed
+
+
 @pytest.mark.parametrize("name", ["ids.i32", "kept.u8", "contexts.json"])
 def test_damaged_text_is_named_and_alone_made_again(gpt2: Path, tmp_path: Path, name: str) -> None:
     folder = run(data(), tmp_path, gpt2)

@@ -291,15 +291,37 @@ def test_a_model_that_was_not_trained_is_missing_by_name(tmp_path: Path) -> None
         models.load_model(transformer_data(), tmp_path, tmp_path, CPU)
 
 
-def test_altered_weights_are_found(root: Path, undisturbed: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "training.json"])
+@pytest.mark.parametrize("how", ["altered", "cut short", "missing"])
+def test_a_damaged_model_is_named_and_counts_as_not_trained(
+    root: Path, undisturbed: Path, tmp_path: Path, name: str, how: str
+) -> None:
     data = transformer_data()
     shutil.copytree(undisturbed, model_folder(tmp_path, data))
-    file = model_folder(tmp_path, data) / "model.safetensors"
+    file = model_folder(tmp_path, data) / name
     content = bytearray(file.read_bytes())
-    content[-1] ^= 1
-    file.write_bytes(content)
-    with pytest.raises(DamagedFileError, match=r"model\.safetensors"):
+    content[0] ^= 1
+    file.write_bytes(content if how == "altered" else file.read_bytes()[:-3])
+    if how == "missing":
+        file.unlink()
+    with pytest.raises(DamagedFileError, match=r"Run `saespec run") as error:
         models.load_model(data, tmp_path, root, CPU)
+    assert error.value.file in (file, file.parent)
+    assert not models.model_is_finished(tmp_path, data)
+
+
+def test_a_model_that_was_damaged_is_trained_to_the_same_files(
+    root: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    data = transformer_data()
+    shutil.copytree(undisturbed, model_folder(tmp_path, data))
+    (model_folder(tmp_path, data) / "config.json").write_text("{")
+    with pytest.raises(DamagedFileError):
+        models.load_model(data, tmp_path, root, CPU)
+    again = train(data, root, str(tmp_path))
+    assert {p.name: p.read_bytes() for p in again.iterdir()} == {
+        p.name: p.read_bytes() for p in undisturbed.iterdir()
+    }
 
 
 def test_a_local_folder_is_a_checkpoint(root: Path, undisturbed: Path, tmp_path: Path) -> None:

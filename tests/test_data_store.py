@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from saespec.data import store
@@ -176,6 +179,45 @@ def test_sums_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> None:
 def test_what_is_no_manifest_is_named(tmp_path: Path) -> None:
     with pytest.raises(DamagedFileError, match=r"manifest.json.*not in the store"):
         Site(tmp_path)
-    (tmp_path / "manifest.json").write_text("{}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{}", "[]", "", '{"shards": []}', '{"shards": {"train": []}}', "\xff"],
+)
+def test_what_is_no_manifest_is_withdrawn(tmp_path: Path, text: str) -> None:
+    (tmp_path / "manifest.json").write_text(text, encoding="latin-1")
     with pytest.raises(DamagedFileError, match="not a manifest"):
         Site(tmp_path)
+    assert not (tmp_path / "manifest.json").exists()
+
+
+@given(st.data())
+def test_a_manifest_or_record_that_is_altered_anywhere_is_found(
+    tmp_path_factory: pytest.TempPathFactory, draw: st.DataObject
+) -> None:
+    """A digit of a mean as much as a bracket; what may differ is the white space alone."""
+    folder = tmp_path_factory.mktemp("site")
+    torch.manual_seed(0)
+    before = written(folder, {TRAIN: torch.randn(3, 2), HELD_OUT: torch.randn(1, 2)}).manifest
+    record = store.read_shard_record(store.shard_path(folder, TRAIN, 0))
+    for path, read in (
+        (folder / "manifest.json", lambda: store.read_manifest(folder)),
+        (folder / "train-00000.json", lambda: store.read_shard_record(store.shard_path(folder, TRAIN, 0))),
+    ):
+        data = bytearray(path.read_bytes())
+        data[draw.draw(st.integers(0, len(data) - 1))] ^= 1 << draw.draw(st.integers(0, 7))
+        path.write_bytes(data)
+        try:
+            found = read()
+        except DamagedFileError:
+            found = None
+        assert found in (None, before, record)
+
+
+def test_manifests_of_older_versions_are_read(tmp_path: Path) -> None:
+    manifest = written(tmp_path, {TRAIN: numbered(3), HELD_OUT: numbered(1)}).manifest
+    content = json.loads((tmp_path / "manifest.json").read_text())
+    del content[store.SEAL]
+    (tmp_path / "manifest.json").write_text(json.dumps(content))
+    assert store.read_manifest(tmp_path) == manifest

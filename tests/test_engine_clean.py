@@ -137,7 +137,10 @@ def test_beside_a_run_nothing_is_cleaned(tmp_path: Path) -> None:
 def test_beside_one_who_makes_an_object_of_the_store_nothing_is_cleaned(tmp_path: Path) -> None:
     make(tmp_path)
     store = store_folder(tmp_path)
-    with store_lock(store, "model 0123", pytest.fail), pytest.raises(CallError, match=r"^model 0123: another"):
+    with (
+        store_lock(store, "model 0123", pytest.fail),
+        pytest.raises(CallError, match=r"^model 0123: another"),
+    ):
         clean(tmp_path)
     code = "import sys; from pathlib import Path; from saespec.sae.reserved import reserved as r\n"
     code += "with r(Path(sys.argv[1]), ['0123456789ab'], print): print('held', flush=True); input()"

@@ -146,6 +146,26 @@ def test_events_that_are_cut_short_are_read_as_far_as_they_go(tmp_path: Path) ->
     assert events.ran(tmp_path / "none") == []
 
 
+def test_a_file_that_a_stage_finds_damaged_costs_no_run(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(project / "specs/tiny.yaml", project)
+    monkeypatch.setenv("TROUBLE", json.dumps({"measure": "damage once"}))
+    said: list[str] = []
+    run(plan, project, notify=said.append)
+    assert said == ["a.bin: torn: making it again"]
+    assert calls(project).count("measure") == 2
+    assert finished(project)
+
+
+def test_a_file_that_is_damaged_again_ends_the_run(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned(project / "specs/tiny.yaml", project)
+    monkeypatch.setenv("TROUBLE", json.dumps({"measure": "damage"}))
+    with pytest.raises(StageError, match=r"stage measure failed: a\.bin: torn\. Run it again"):
+        run(plan, project)
+    assert calls(project).count("measure") == 2
+
+
 def test_a_failure_of_dvc_itself_is_not_swallowed(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (project / ".dvc/config").write_text("[core\n")
     with pytest.raises(

@@ -200,6 +200,20 @@ def test_tokens_that_are_not_in_the_store_are_left_as_they_are() -> None:
     assert skip["kl_zero"] != add["kl_zero"]
 
 
+def test_special_tokens_that_are_skipped_keep_the_models_own_activations() -> None:
+    """The contexts and what is predicted are the same; what is spliced in leaves the separators alone."""
+    sections = [data("resid_post", 0, special_tokens=special) for special in ("keep", "skip")]
+    keep, skip = (measured([identity(section)], SPLICED)["cells"][0] for section in sections)
+    assert skip["ce"] == pytest.approx(keep["ce"], rel=0.02)
+    assert skip["kl_zero"] != keep["kl_zero"]
+    assert abs(skip["nats_lost"]) < 1e-4
+    (placed,) = by_extraction(load([((identity(sections[1]),), store_folder(Path.cwd()) / "cells")], CPU))[0]
+    text = placed.contexts
+    assert (text.ids_CT[text.kept_CT] != 0).all()
+    assert ((text.ids_CT == 0) & text.mask_CT).any()
+    assert len(placed.source.held_out_text(0, 10**6)) == text.kept_CT.sum() == 590
+
+
 def test_padding_is_not_predicted() -> None:
     row = measured([cell(data(packing="documents", held_out_tokens=400))], SPLICED)["cells"][0]
     assert row["ce"] < math.log(280) * 2
@@ -323,7 +337,9 @@ def test_cells_on_toy_data_beside_others_have_no_language_model() -> None:
 
 def test_weights_that_were_replaced_are_refused(tmp_path: Path) -> None:
     folder = tmp_path / "37.mlp_hidden"
-    store.write_manifest(folder, store.Manifest("37.mlp_hidden", "float32", 4, "before", "", {}))
+    store.write_manifest(
+        folder, store.Manifest("37.mlp_hidden", "float32", 4, "before", "", {"train": [], "held-out": []})
+    )
     refuse_other_model(tmp_path, "before")
     with pytest.raises(StageError, match="the model is not the one that the activations"):
         refuse_other_model(tmp_path, "after")

@@ -88,6 +88,8 @@ def test_another_inputs_version_changes_cells_on_activations_alone(
         ("data.tokens=3000", True, False),
         ("data.dtype=float32", True, False),
         ("data.bos=add", True, False),
+        ("data.special_tokens=keep", True, True),
+        ("data.special_tokens=skip", True, False),
         ("data.model.seed=1", False, False),
         ("data.model.train.lr=0.01", False, False),
         ("data.corpus.revision=second", False, False),
@@ -99,6 +101,13 @@ def test_what_is_shared_is_what_is_equal(tmp_path: Path, setting: str, model: bo
     (after,) = sections(planned(tmp_path, text, setting))
     assert (model_id(before) == model_id(after)) == model
     assert (extraction_id(before) == extraction_id(after)) == extraction
+
+
+def test_cells_of_specs_that_say_nothing_of_special_tokens_keep_their_ids(tmp_path: Path) -> None:
+    """Digests of the version that did not have the field."""
+    plan = planned(tmp_path)
+    assert extraction_id(sections(plan)[0]) == "fc9e715945b5"
+    assert plan.cells[0].id == "c084108cf2fa"
 
 
 def test_a_group_waits_for_the_sites_of_its_cells_alone(tmp_path: Path) -> None:
@@ -170,6 +179,11 @@ def test_models_and_extractions_are_estimated(tmp_path: Path) -> None:
         ),
         ("heads: 2", "heads: 3", "must divide the width (16)"),
         ("context: 32\n  site", "context: 64\n  site", "must be at most the model's (32)"),
+        (
+            "context: 32\n  site",
+            "context: 32\n  bos: add\n  special_tokens: skip\n  site",
+            "skip leaves out the vector that bos: add takes (write bos: skip, or special_tokens: keep)",
+        ),
         ("files, paths: [text/*.txt]", "python_sources, packages: [torch]", "needs a version"),
         ("place: mlp_hidden", "place: mlp_hiden", "did you mean mlp_hidden?"),
         ("measure: [losses]", "measure: [recovery]", "needs data of kind toy"),

@@ -33,9 +33,9 @@ def plan(
     """
     from . import output
     from .forecast import forecast
-    from .specs import targets
+    from .specs import runnable
 
-    found = [forecast(target) for target in targets(specs, settings)]
+    found = [forecast(target) for target in runnable(specs, settings)]
     if json:
         output.json({"ok": True, "specs": [_json(one) for one in found]})
         return

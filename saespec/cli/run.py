@@ -54,9 +54,9 @@ def run(
 
     from . import failure, output, verdicts
     from .forecast import forecast
-    from .specs import targets
+    from .specs import runnable
 
-    wanted = targets(specs, settings)
+    wanted = runnable(specs, settings)
     _refuse_missing(device)
     done: list[dict[str, Any]] = []
     failure.remember(specs=done)

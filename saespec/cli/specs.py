@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from saespec.errors import CallError, SpecError
+from saespec.errors import CallError, Problem, SpecError
 from saespec.plan.project import (
     STORE_VARIABLE,
     find_root,
@@ -80,10 +80,14 @@ def _path(name: str) -> Path:
     raise CallError(f"no spec is called {name} ({hint})")
 
 
-def checked(path: Path, settings: Sequence[str] | None = None) -> LoadedSpec:
-    """Load a spec and check its queries and charts too.
+Check = Callable[["LoadedSpec"], list[Problem]]
+"""What is wrong with a spec beyond its own words."""
 
-    Raises SpecError with all problems of both kinds; positions name files relative to the working directory.
+
+def checked(path: Path, settings: Sequence[str] | None = None, also: Check = lambda loaded: []) -> LoadedSpec:
+    """Load a spec and check its queries and charts too, and what else `also` finds.
+
+    Raises SpecError with all problems of all kinds; positions name files relative to the working directory.
     """
     from saespec.figures.validate import problems
     from saespec.spec.load import load
@@ -98,12 +102,38 @@ def checked(path: Path, settings: Sequence[str] | None = None) -> LoadedSpec:
         if part is None:
             raise
         raise SpecFileError([*error.problems, *problems(part)], error.texts) from None
-    if found := problems(loaded):
+    if found := [*problems(loaded), *also(loaded)]:
         raise SpecFileError(found, loaded.texts)
     return loaded
 
 
-def all_checked(files: Sequence[Path], settings: Sequence[str] | None = None) -> list[LoadedSpec]:
+def lacking(loaded: LoadedSpec) -> list[Problem]:
+    """Text, packages and models that a spec names and that are not here, or do not fit."""
+    from saespec.data.available import problems
+
+    return problems(loaded, find_root(loaded.path))
+
+
+def needed(loaded: LoadedSpec, settings: Sequence[str] | None = None) -> list[Problem]:
+    """The same, less what no stage that would run has to read."""
+    found = lacking(loaded)
+    if not found:
+        return []
+    from saespec.plan.freshness import freshness
+
+    made = target(loaded, bool(settings))
+    with store_of(made):
+        states = freshness(made.plan, made.root)
+    kinds = {state.stage.kind for state in states if state.state != "fresh"}
+    if kinds & {"model", "extract"}:
+        return found
+    # Measures read checkpoints again, but no text.
+    return [p for p in found if p.path.startswith(("data.model", "measure"))] if "measure" in kinds else []
+
+
+def all_checked(
+    files: Sequence[Path], settings: Sequence[str] | None = None, also: Check = lambda loaded: []
+) -> list[LoadedSpec]:
     """Load and check several specs. Raises one SpecError with the problems of all of them."""
     from saespec.spec.problems import SpecFileError
 
@@ -111,7 +141,7 @@ def all_checked(files: Sequence[Path], settings: Sequence[str] | None = None) ->
     texts: dict[str, str] = {}
     for path in files:
         try:
-            loaded.append(checked(path, settings))
+            loaded.append(checked(path, settings, also))
         except SpecError as error:
             problems += error.problems
             texts.update(getattr(error, "texts", {}))
@@ -123,6 +153,12 @@ def all_checked(files: Sequence[Path], settings: Sequence[str] | None = None) ->
 def targets(names: Sequence[str] | None, settings: Sequence[str] | None = None) -> list[Target]:
     """Load, check and plan the specs that a command line means, in a scratch project with settings."""
     return [target(loaded, bool(settings)) for loaded in all_checked(paths(names), settings)]
+
+
+def runnable(names: Sequence[str] | None, settings: Sequence[str] | None = None) -> list[Target]:
+    """The same for specs that are to run. What they need and is not here is among the problems of the SpecError."""
+    found = all_checked(paths(names), settings, lambda loaded: needed(loaded, settings))
+    return [target(loaded, bool(settings)) for loaded in found]
 
 
 def target(loaded: LoadedSpec, overridden: bool = False) -> Target:

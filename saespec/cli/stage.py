@@ -162,7 +162,7 @@ def _told(name: str, quietly: bool = False) -> Iterator[None]:
     """Tell the engine, and a person if there is no engine, how a stage went; exit with its code."""
     from saespec.engine import events
     from saespec.engine.run import VERBOSITY_VARIABLE
-    from saespec.errors import CallError, Interrupted, SaespecError, reason
+    from saespec.errors import CallError, DamagedFileError, Interrupted, SaespecError, reason
 
     from . import failure, output
 
@@ -175,7 +175,10 @@ def _told(name: str, quietly: bool = False) -> Iterator[None]:
         events.record("failed", "interrupted")
         raise typer.Exit(130) from None
     except (SaespecError, OSError) as error:
-        events.record("refused" if isinstance(error, CallError) else "failed", failure.text(error))
+        if isinstance(error, DamagedFileError):
+            events.record("damaged", str(error), f"{error.file}: {error.what}")
+        else:
+            events.record("refused" if isinstance(error, CallError) else "failed", failure.text(error))
         if alone:
             failure.report(error, ())
         raise typer.Exit(1) from None

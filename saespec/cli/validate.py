@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def validate(
     specs: options.Specs = None, settings: options.Settings = None, json: options.Json = False
 ) -> None:
-    """Check specs: fields, sweeps, SQL against empty tables, charts against Vega-Lite's schema.
+    """Check specs: fields, sweeps, SQL against empty tables, charts against Vega-Lite's schema, and whether the text,
+    packages and models that they name are here. The hub is not asked.
 
     JSON: {ok, specs: [{spec, path, ok, cells, figures, claims,
     problems: [{file, line, column, path, message, hint}]}]}
@@ -25,7 +26,7 @@ def validate(
     from saespec.spec.problems import SpecFileError
 
     from . import output
-    from .specs import checked, paths, shown, target
+    from .specs import checked, lacking, paths, shown, target
 
     found: list[dict[str, Any]] = []
     problems: list[Problem] = []
@@ -33,7 +34,7 @@ def validate(
     for path in paths(specs):
         entry: dict[str, Any] = {"spec": spec_name(path), "path": str(shown(path)), "ok": True}
         try:
-            loaded = checked(path, settings)
+            loaded = checked(path, settings, lacking)
             if not settings:
                 target(loaded)  # names and paths that the project does not allow
             parts = {"cells": loaded.points, "figures": loaded.spec.figures, "claims": loaded.spec.claims}

@@ -71,7 +71,7 @@ def corpus_sha256(folder: Path, part: str) -> str | None:
     try:
         record = json.loads((folder / part / RECORD).read_bytes())
         return str(record["corpus_sha256"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

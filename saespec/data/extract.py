@@ -162,7 +162,9 @@ def _tokenise(data: TransformerData, folder: Path, loaded: Loaded, root: Path) -
                 f"`revision:` (files), or install the packages again (python_sources)"
             )
         documents = corpora.documents(data.corpus, part, root)
-        blocks = tokens.contexts(documents, loaded.tokenizer, data.context, data.bos, data.packing, limit)
+        blocks = tokens.contexts(
+            documents, loaded.tokenizer, data.context, data.bos, data.packing, limit, data.special_tokens
+        )
         found = contexts.write(folder, part, _known(blocks, loaded.vocab), limit, corpus)
         if found < limit:
             field = "data.tokens" if part == TRAIN else "data.held_out_tokens"
@@ -245,7 +247,7 @@ class _Writer:
         self._rows, self._dim, self._dtype, self._pool = rows, dim, DTYPES[dtype], pool
         self._size = store.shard_rows(dim, dtype)
         folder.mkdir(parents=True, exist_ok=True)
-        self._missing = {n for n, path in enumerate(self._paths) if store.read_shard_record(path) is None}
+        self._missing = {n for n, path in enumerate(self._paths) if not store.shard_is_whole(path)}
         self._open: tuple[int, Tensor] | None = None
 
     def wants(self, start: int, stop: int) -> bool:

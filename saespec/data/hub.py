@@ -24,14 +24,14 @@ def local_folder(name: str, root: Path) -> Path | None:
     hub id is a folder's name too.
     """
     if not is_folder(name):
-        if Path(name).is_dir():  # the libraries would take it without a word
+        if (root / name).is_dir():  # the libraries would take it without a word
             raise CallError(
                 f"{name} is a folder here: write ./{name} for it, or rename it for the hub's {name}"
             )
         return None
     folder = paths_root(root) / Path(name).expanduser()
     if not folder.is_dir():
-        raise CallError(f"{name}: there is no such folder under {paths_root(root)}")
+        raise CallError(f"{name}: there is no such folder under {paths_root(root)}: put the files there")
     return folder
 
 

@@ -77,8 +77,8 @@ def train_model(
     """Train the model of a data section into its folder of the store, unless it is there.
 
     The folder holds the model as `save_pretrained` writes it, the tokenizer, and training.json: corpus_sha256,
-    model_sha256, train_tokens, parameters, held_out (cross_entropy in nats a token, perplexity, tokens),
-    bigram_cross_entropy (of an interpolated bigram model on the same tokens), and curve (see
+    model_sha256, files (name → SHA-256), train_tokens, parameters, held_out (cross_entropy in nats a token,
+    perplexity, tokens), bigram_cross_entropy (of an interpolated bigram model on the same tokens), and curve (see
     `pretraining.train`).
 
     One process trains it; others wait, saying so to `notify`, and find it there.
@@ -143,6 +143,7 @@ def _train(
     record = {
         "corpus_sha256": sha256,
         "model_sha256": file_sha256(finished / WEIGHTS),
+        "files": {path.name: file_sha256(path) for path in sorted(finished.iterdir()) if path.is_file()},
         "train_tokens": needed * model_config.context,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "held_out": {
@@ -227,7 +228,7 @@ def _untrained(config: TrainedModel, tokenizer: PreTrainedTokenizerBase) -> PreT
 def load_model(data: TransformerData, store: Path, root: Path, device: torch.device) -> Loaded:
     """The model of a data section and its tokenizer, from the store, the hub or a local folder.
 
-    Safetensors only, no code of others. Raises DamagedFileError if a trained model is not in the store,
+    Safetensors only, no code of others. Raises DamagedFileError if a trained model is not in the store, or damaged,
     CallError for a model, folder or revision that does not exist, StageError if the hub cannot be reached.
     """
     config = data.model
@@ -235,7 +236,7 @@ def load_model(data: TransformerData, store: Path, root: Path, device: torch.dev
         folder = model_folder(store, data)
         if not model_is_finished(store, data):
             raise DamagedFileError(folder, "holds no trained model", "Run `saespec run SPEC`")
-        _verify(folder)
+        verified(folder)
         return _load(str(folder), None, "float32", tokens.read_tokenizer(folder), device)
     where, commit = _whereabouts(config, root)
     if config.tokenizer is not None:
@@ -257,15 +258,27 @@ def _folder_sha256(folder: Path) -> str:
     return hashlib.sha256("".join(map(file_sha256, files)).encode()).hexdigest()[:12]
 
 
-def _verify(folder: Path) -> None:
-    """Raise DamagedFileError if a trained model's weights are not what was written."""
-    file = folder / WEIGHTS
+def verified(folder: Path) -> dict[str, Any]:
+    """The record of a trained model, all files of which are what was written.
+
+    Raises DamagedFileError where they are not; the model then counts as not trained, so that it is made again.
+    """
+    file = folder / RECORD
     try:
-        right = file_sha256(file) == json.loads((folder / RECORD).read_bytes())["model_sha256"]
-    except (OSError, ValueError, KeyError):
-        right = False
-    if not right:
-        raise DamagedFileError(file, "not what was written", f"Remove {folder} and run `saespec run SPEC`")
+        record: dict[str, Any] = json.loads(file.read_bytes())
+        # Records of older versions tell the weights alone.
+        for name, checksum in {WEIGHTS: record["model_sha256"], **record.get("files", {})}.items():
+            file = folder / name
+            if file_sha256(file) != checksum:
+                raise ValueError("its checksum differs")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _withdrawn(folder, file, f"a trained model is not what was written ({error})") from error
+    return record
+
+
+def _withdrawn(folder: Path, file: Path, what: str) -> DamagedFileError:
+    (folder / RECORD).unlink(missing_ok=True)
+    return DamagedFileError(file, what, "Run `saespec run` with the spec again: the model is trained anew")
 
 
 def _whereabouts(config: PretrainedModel, root: Path) -> tuple[str, str | None]:

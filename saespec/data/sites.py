@@ -19,8 +19,10 @@ from torch import Tensor, nn
 
 from saespec.errors import CallError
 from saespec.plan.inputs import site_key
-from saespec.spec.families import NAMES_OF_PLACES, Family, family
+from saespec.spec.families import Family, family
 from saespec.spec.transformer import Site
+
+from .hooks import hook, refusal
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -175,13 +177,13 @@ def resolve(model: PreTrainedModel, site: Site) -> ResolvedSite:
     base = _base(model, known)
     blocks = f"{base}{known.blocks}"
     count = len(model.get_submodule(blocks))  # type: ignore[arg-type]
-    layer, hook = _hook(site, known)
-    if layer == "embedding":
+    if refused := refusal(site, known, count):
+        raise CallError(refused)
+    layer, way = hook(site, known)
+    if way is None:
         return ResolvedSite(f"{base}{known.embedding}", "output")
-    if hook is None or not layer.isdecimal() or int(layer) >= count:
-        raise CallError(f"the model has no site {site_key(site)}: {_listed(site, known, count)}")
-    side = "input" if hook.endswith("input") else "output"
-    inner = hook.removesuffix(side)
+    side = "input" if way.endswith("input") else "output"
+    inner = way.removesuffix(side)
     path = f"{blocks}.{int(layer)}.{inner[:-1]}".removesuffix(".")
     return ResolvedSite(path, side, inner.endswith("="))
 
@@ -198,33 +200,9 @@ def tensor(model: PreTrainedModel, site: Site) -> tuple[str, str]:
     if known is None or not found.module.startswith(blocks):
         return found.module, found.side
     layer, _, inner = found.module.removeprefix(blocks).partition(".")
-    hook = f"{inner}@{found.side}"
-    inner, _, side = known.aliases.get(hook, hook).partition("@")
+    way = f"{inner}@{found.side}"
+    inner, _, side = known.aliases.get(way, way).partition("@")
     return f"{blocks}{layer}.{inner}".removesuffix("."), side
-
-
-def _hook(site: Site, known: Family) -> tuple[str, str | None]:
-    """The number of a site's block, and its hook in it, None if there is none of that name."""
-    if site.place is not None:
-        place = "resid_pre" if site.place == "embed" else site.place
-        return str(site.layer or 0), known.places.get(place)
-    assert site.name is not None
-    if site.name == "hook_embed":
-        return "embedding", None
-    start, _, rest = site.name.partition(".")
-    layer, _, name = rest.partition(".")
-    if start != "blocks":
-        return "", None
-    return layer, known.hook_of(name)
-
-
-def _listed(site: Site, known: Family, count: int) -> str:
-    layers = f"0 to {count - 1}" if count > 1 else "0"
-    if site.place is not None:
-        return f"it has embed, and in layers {layers} {', '.join(known.places)}"
-    of_places = [name for name, place in NAMES_OF_PLACES.items() if place in known.places]
-    names = sorted({*known.names, *of_places})
-    return f"it has hook_embed, and with L from {layers} {', '.join(f'blocks.L.{name}' for name in names)}"
 
 
 def _base(model: PreTrainedModel, known: Family) -> str:

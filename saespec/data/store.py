@@ -7,7 +7,7 @@ Below `activations/<extraction>/` of the store:
     <site>/<part>-00000.json             its rows, SHA-256 and sums; without it, the shard is not finished
     <site>/manifest.json                 all of that and what it was made from; written last
 
-What turns out to be damaged is withdrawn from the store, so that the same command makes it again.
+What turns out to be damaged is withdrawn from the store, so that the run that comes upon it makes it again.
 
 Legend: V vectors, D dimensions, K runs of consecutive vectors.
 """
@@ -48,6 +48,9 @@ BLOCKS = 64
 """Contiguous runs of vectors in a window: each is read from another place."""
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+SEAL = "sha256_of_this"
+"""Key of a record's own digest; records of older versions have none."""
+
 REMEDY = "Run `saespec run` with the spec again: what is missing is extracted anew"
 
 SERIAL = 2**15
@@ -132,21 +135,45 @@ def write_shard(path: Path, vectors_VD: Tensor) -> None:
     record = Shard(len(vectors_VD), hashlib.sha256(raw).hexdigest(), sum_D.tolist(), square, norm)
     path.with_suffix(".json").unlink(missing_ok=True)
     write_bytes(path, memoryview(raw).cast("B"))
-    write_bytes(path.with_suffix(".json"), json.dumps(asdict(record)).encode())
+    write_bytes(path.with_suffix(".json"), _sealed(asdict(record)))
+
+
+def _sealed(record: dict[str, Any], indent: int | None = None) -> bytes:
+    """A record as JSON with its own digest."""
+    return (json.dumps({**record, SEAL: _digest(record)}, indent=indent) + "\n").encode()
+
+
+def _unsealed(path: Path) -> dict[str, Any]:
+    """Read such a record. Raises ValueError if it is not what was written, OSError if it cannot be read."""
+    record = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(record, dict) or record.pop(SEAL, _digest(record)) != _digest(record):
+        raise ValueError("not what was written")
+    return record
+
+
+def _digest(record: dict[str, Any]) -> str:
+    kept = {key: value for key, value in record.items() if key != SEAL}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
 def read_shard_record(path: Path) -> Shard | None:
     """The record of a finished shard; None if it is not finished."""
     try:
-        record = Shard(**json.loads(path.with_suffix(".json").read_text()))
+        record = Shard(**_unsealed(path.with_suffix(".json")))
         return record if path.exists() else None
     except (OSError, ValueError, TypeError):
         return None
 
 
+def shard_is_whole(path: Path) -> bool:
+    """Whether a shard is finished and what was written; it is read for that, once a process."""
+    record = read_shard_record(path)
+    return record is not None and file_sha256(path) == record.sha256
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write a site's manifest: from then on it counts as extracted."""
-    write_bytes(folder / "manifest.json", (json.dumps(asdict(manifest), indent=1) + "\n").encode())
+    write_bytes(folder / "manifest.json", _sealed(asdict(manifest), indent=1))
 
 
 def link(own: Path, folder: Path) -> None:
@@ -177,8 +204,8 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a site's folder. Raises DamagedFileError if it is missing or not one."""
     path = folder / "manifest.json"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        content["shards"] = {part: [Shard(**s) for s in shards] for part, shards in content["shards"].items()}
+        content = _unsealed(path)
+        content["shards"] = {part: [Shard(**s) for s in content["shards"][part]] for part in PARTS}
         return Manifest(**content)
     except FileNotFoundError:
         raise DamagedFileError(path, "these activations are not in the store", REMEDY) from None

@@ -37,7 +37,8 @@ class Tokens:
 
     ids_CT   token ids, int32; padding holds the end-of-text token
     mask_CT  where there is a token and not padding, bool: the attention mask
-    kept_CT  the tokens whose activations are wanted: all but padding and, with `bos: skip`, the first
+    kept_CT  the tokens whose activations are wanted: all but padding, with `bos: skip` the first, and with
+             `special_tokens: skip` every special one
     """
 
     ids_CT: NDArray[np.int32]
@@ -124,6 +125,12 @@ def beginning_of_text(tokenizer: PreTrainedTokenizerBase) -> int:
     raise CallError("the tokenizer has no beginning-of-text token: write bos: none")
 
 
+def special_ids(tokenizer: PreTrainedTokenizerBase) -> NDArray[np.int32]:
+    """The ids that the tokenizer declares special, in order: by a role such as end of text, or added as special."""
+    added = [id_ for id_, token in tokenizer.added_tokens_decoder.items() if token.special]
+    return np.unique(np.array([*tokenizer.all_special_ids, *added], dtype=np.int32))
+
+
 def contexts(
     documents: Iterable[str],
     tokenizer: PreTrainedTokenizerBase,
@@ -131,6 +138,7 @@ def contexts(
     bos: Literal["none", "add", "skip"],
     packing: Literal["packed", "documents"],
     limit: int,
+    special: Literal["keep", "skip"] = "keep",
 ) -> Iterator[Tokens]:
     """Contexts of `context` tokens, in the documents' order, in blocks of bounded size.
 
@@ -142,9 +150,12 @@ def contexts(
     ids = _encoded(documents, tokenizer)
     room = context - len(first)
     rows = _packed(ids, end_of_text(tokenizer), room) if packing == "packed" else (i[:room] for i in ids if i)
+    skipped = special_ids(tokenizer) if special == "skip" else None
     size = max(1, BLOCK // context)
     while limit > 0 and (block := list(itertools.islice(rows, size))):
         made = _block([first + row for row in block], context, end_of_text(tokenizer), bos == "skip")
+        if skipped is not None:
+            made.kept_CT[np.isin(made.ids_CT, skipped)] = False
         kept_C = made.kept_CT.sum(axis=1).cumsum()
         needed = int(np.searchsorted(kept_C, limit)) + 1
         limit -= int(kept_C[-1])

@@ -17,8 +17,9 @@ from typing import Any, Literal
 
 VARIABLE = "SAESPEC_EVENTS"
 
-Event = Literal["start", "trained", "done", "failed", "refused"]
-"""refused: what the spec asks for does not exist, and asking again changes nothing."""
+Event = Literal["start", "trained", "done", "failed", "refused", "damaged"]
+"""refused: what the spec asks for does not exist, and asking again changes nothing. damaged: a file is not what was
+written; what can be made again was withdrawn, and is when the stages run once more."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Failure:
     """Empty if it was killed."""
     refused: bool = False
     """Whether the spec must change."""
+    damaged: str = ""
+    """The file that was not what was written, and how; empty for other failures."""
 
 
 @dataclass
@@ -43,7 +46,7 @@ class Ran:
     """None if it did not come to its end."""
 
 
-def record(event: Event, error: str = "", *, cells: int = 0, seconds: float = 0.0) -> None:
+def record(event: Event, error: str = "", damaged: str = "", *, cells: int = 0, seconds: float = 0.0) -> None:
     """Append an event of the running stage (named by DVC in `DVC_STAGE`); nothing outside an engine's run.
 
     `cells` goes with `trained`, `seconds` with `done`.
@@ -51,6 +54,8 @@ def record(event: Event, error: str = "", *, cells: int = 0, seconds: float = 0.
     path, stage = os.environ.get(VARIABLE), os.environ.get("DVC_STAGE")
     if path and stage:
         line: dict[str, Any] = {"stage": stage.rpartition(":")[2], "event": event, "error": error}
+        if event == "damaged":
+            line["damaged"] = damaged
         if event == "trained":
             line["cells"] = cells
         if event == "done":
@@ -66,7 +71,9 @@ def failure(path: Path) -> Failure | None:
         if line["event"] == "done":
             found.pop(line["stage"], None)
         elif line["event"] != "trained":
-            found[line["stage"]] = Failure(line["stage"], line["error"], line["event"] == "refused")
+            found[line["stage"]] = Failure(
+                line["stage"], line["error"], line["event"] == "refused", line.get("damaged", "")
+            )
     return list(found.values())[-1] if found else None
 
 

@@ -35,10 +35,11 @@ def run(
     """Bring a spec's results up to date; return the state of every stage as it was before.
 
     `device` and `verbosity` (0 quiet, 1, 2) reach the stages through the environment; `store` puts finished
-    cells elsewhere. A second run of the same spec waits for the first. Prints nothing: what there is to
-    say goes to `notify`; the stages' standard error passes through. `account` is told what ran, however that
-    ended. Raises StageError naming the stage
-    that failed, Interrupted if the user stopped it, CallError if generated files are in the way.
+    cells elsewhere. A second run of the same spec waits for the first, and for a DVC that saespec did not start. A
+    damaged file of the store that a stage comes upon is made again, and the run goes on. Prints nothing: what there
+    is to say goes to `notify`; the stages' standard error passes through. `account` is told what ran, however that
+    ended. Raises StageError naming the stage that failed, Interrupted if the user stopped it, CallError if generated
+    files are in the way.
     """
     dvc.ensure_repo(root, notify=notify)
     log = _log(root, plan.spec.name)
@@ -49,10 +50,7 @@ def run(
         states = freshness(plan, root, store)
         if all(state.state == "fresh" for state in states):
             return states
-        for state in states:
-            if state.state == "stale" and state.stage.marks:  # DVC does not look into the store
-                for out in state.stage.outs:
-                    (root / out.path).unlink(missing_ok=True)
+        _drop_notes(states, root)
         dvc.drop_stale_locks(root)
         extra = {events.VARIABLE: str(told), VERBOSITY_VARIABLE: str(verbosity)}
         if device:
@@ -69,7 +67,14 @@ def run(
             started=lambda pid: lock.name_holders(os.getpid(), pid),
         )
         code, stopped = repro(quiet=verbosity < 2)
-        while code != 0 and not stopped and dvc.wait_for_others(root, plan.folder, plan.spec.name, notify):
+        healed: set[str] = set()
+        while code != 0 and not stopped:
+            if (lost := _damaged(told)) and lost not in healed:
+                healed.add(lost)  # once a file: a disk that spoils it again is the user's to know
+                notify(f"{lost}: making it again")
+                _drop_notes(freshness(plan, root, store), root)
+            elif events.failure(told) or not dvc.wait_for_others(root, plan.folder, plan.spec.name, notify):
+                break
             code, stopped = repro(quiet=verbosity < 2)
         if code != 0 and not stopped and events.failure(told) is None:
             if shutil.disk_usage(root).free < _LEAST_FREE:
@@ -90,6 +95,20 @@ def _accounted(told: Path, account: Callable[[list[events.Ran]], None]) -> Itera
         yield
     finally:
         account(events.ran(told))
+
+
+def _drop_notes(states: list[StageState], root: Path) -> None:
+    """Remove the notes on what the store no longer has: DVC does not look into it."""
+    for state in states:
+        if state.state == "stale" and state.stage.marks:
+            for out in state.stage.outs:
+                (root / out.path).unlink(missing_ok=True)
+
+
+def _damaged(told: Path) -> str:
+    """The damaged file that ended a run, and how it is damaged; empty if something else did."""
+    failed = events.failure(told)
+    return failed.damaged if failed else ""
 
 
 def compile_plan(plan: Plan, root: Path, notify: Notify = lambda message: None) -> bool:

@@ -69,7 +69,8 @@ def measure(config: LanguageModel, stacks: Sequence[Trained]) -> Rows:
     """Cross-entropy and KL divergence with a cell's reconstructions in place of the activations.
 
     Also untouched, zeroed, and with the mean vector. Only tokens whose activations are in the store are
-    replaced: with `bos: skip` the first one stays. Raises CallError for a model that does not predict next tokens.
+    replaced: with `bos: skip` the first one stays, with `special_tokens: skip` every special one.
+    Raises CallError for a model that does not predict next tokens.
     """
     rows = Rows()
     for cells in by_extraction(stacks):

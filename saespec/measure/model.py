@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from saespec.data.models import RECORD, load_model
-from saespec.errors import DamagedFileError, reason
+from saespec.data.models import load_model, verified
 from saespec.plan.inputs import model_folder, model_id
 from saespec.plan.project import store_folder
 from saespec.spec.corpus import Corpus, HubDataset, PythonSources
@@ -30,7 +28,7 @@ def measure(config: ModelRecord, stacks: Sequence[Trained]) -> Rows:
         rows.add("cells", cell=[placed.cell.id], model_id=[name])
     for name, data in data_of.items():
         if isinstance(data.model, TrainedModel):
-            record = _record(model_folder(store_folder(Path.cwd()), data) / RECORD)
+            record = verified(model_folder(store_folder(Path.cwd()), data))
             found, curve = _trained(data.model, data.corpus, record), record["curve"]
             rows.add("model_curves", model=[name] * len(curve), **_columns(curve))
         else:
@@ -74,15 +72,6 @@ def _name(corpus: Corpus) -> str:
     if isinstance(corpus, PythonSources):
         return f"Python sources of {', '.join(corpus.packages)}"
     return corpus.name if isinstance(corpus, HubDataset) else ", ".join(corpus.paths)
-
-
-def _record(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise DamagedFileError(path, f"not readable ({reason(error)})", "Run `saespec run SPEC`") from error
-    assert isinstance(found, dict)
-    return found
 
 
 def _columns(curve: list[dict[str, Any]]) -> dict[str, list[Any]]:

@@ -100,9 +100,15 @@ def _sum(values: Tensor, dims: tuple[int, ...]) -> Tensor:
 
 
 def _load(cell: Cell, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    tensors, header = checkpoint.read(path)
-    if header["cell"] != cell.id:
-        raise DamagedFileError(path, f"it holds cell {header['cell']}, not {cell.id}", "Run the spec again")
+    """A cell's checkpoint. A damaged one is removed, so that the stage that laid it out does so again."""
+    try:
+        tensors, header = checkpoint.read(path)
+        if header["cell"] != cell.id:
+            what = f"it holds cell {header['cell']}, not {cell.id}"
+            raise DamagedFileError(path, what, "Run the spec again")
+    except DamagedFileError:
+        path.unlink(missing_ok=True)
+        raise
     return tensors, header
 
 

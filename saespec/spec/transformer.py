@@ -247,6 +247,11 @@ class TransformerData(Consistent):
         description="none: contexts start with text. add: each starts with a beginning-of-text token, whose "
         "activation is one of the vectors. skip: it starts so, and that vector is left out.",
     )
+    special_tokens: Annotated[Literal["keep", "skip"], Stored("special_tokens"), Added()] = Field(
+        "keep",
+        description="skip: no vector is taken at a token that the tokenizer declares special, such as the end-of-text "
+        "token between packed documents; the model still reads it. keep: at those too, as `bos` says of the first.",
+    )
     dtype: Annotated[Precision, Stored("activation_dtype")] = Field(
         "float16", description="Precision of the vectors in the store."
     )
@@ -264,6 +269,9 @@ class TransformerData(Consistent):
     def conflicts(self) -> Iterator[Conflict]:
         model = self.model
         site = _in_one_form(self.site, model)
+        if self.bos == "add" and self.special_tokens == "skip":
+            hint = "write bos: skip, or special_tokens: keep"
+            yield Conflict("special_tokens", "skip leaves out the vector that bos: add takes", hint)
         if isinstance(model, TrainedModel):
             if self.context > model.context:
                 yield Conflict(

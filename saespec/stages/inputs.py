@@ -35,7 +35,7 @@ def model(
         raise CallError(f"{plan_path} has no model {model_id}: it has {', '.join(needed) or 'none'}")
     data, root = needed[model_id], Path.cwd()
     store = store_folder(root)
-    from saespec.data.models import model_is_finished, train_model
+    from saespec.data.models import model_is_finished, train_model, verified
     from saespec.data.store import file_sha256
 
     from .device import device
@@ -47,7 +47,7 @@ def model(
 
         train_model(data, store, root, device(), told, stop, notify)
     mark = store / inputs.model_mark(data)
-    _refuse_other_text(json.loads(mark.read_text())["corpus_sha256"], data, root, f"model {model_id}")
+    _refuse_other_text(verified(mark.parent)["corpus_sha256"], data, root, f"model {model_id}")
     weights = mark.with_name("model.safetensors")
     _note(
         plan_path,
@@ -77,7 +77,7 @@ def extract(
     store = store_folder(root)
     from saespec.data.extract import extract as run
     from saespec.data.extract import extraction_is_finished
-    from saespec.data.store import file_sha256
+    from saespec.data.store import file_sha256, read_manifest
 
     from .device import device
 
@@ -90,8 +90,8 @@ def extract(
     for site in one.sites:
         mark = store / inputs.site_mark(one.data, site)
         key = inputs.site_key(site)
-        manifest = json.loads(mark.read_text())
-        _refuse_other_text(manifest["corpus_sha256"], one.data, root, f"extraction {extraction_id}")
+        manifest = read_manifest(mark.parent)
+        _refuse_other_text(manifest.corpus_sha256, one.data, root, f"extraction {extraction_id}")
         note = {"extraction": extraction_id, "site": key, "manifest": file_sha256(mark)}
         _note(plan_path, f"{extraction_id}-{key}", note)
 
