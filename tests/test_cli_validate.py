@@ -22,6 +22,17 @@ def test_all_problems_of_fields_and_of_queries_at_once(cli: Cli, project: Path) 
     matches_golden("validate_errors.txt", said.err)
 
 
+def test_a_chart_that_only_drawing_refuses(cli: Cli, project: Path) -> None:
+    y = "y: {field: mmcs, type: quantitative}"
+    edit(project, y, f'{y}\n        href: {{value: "javascript:alert(document.domain)"}}')
+    linked = cli("validate")
+    assert (linked.code, linked.out) == (2, "")
+    edit(project, 'href: {value: "javascript:alert(document.domain)"}', "size: {value: {expr: nosuch * 2}}")
+    said = cli("validate")
+    assert (said.code, said.out) == (2, "")
+    matches_golden("validate_chart.txt", linked.err + said.err)
+
+
 def test_the_same_errors_stop_every_command(cli: Cli, project: Path) -> None:
     edit(project, "field: mmcs", "field: mcs")
     expected = cli("validate").err

@@ -211,7 +211,7 @@ def test_packages_that_are_not_here(cli: Cli, project: Path, package: str, said:
         (
             "{layer: 1, place: mlp_hidden}",
             "{name: blocks.1.hook_mlp_out}",
-            "data.dim: must be 16 at blocks.1.hook_mlp",
+            "data.dim: must be 16 at 1.mlp_out",
         ),
         ("dim: 64", "dim: 16", "9:8  data.dim: must be 64 at 1.mlp_hidden, not 16 (write dim: 64)"),
         (

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from saespec.data import store
+from saespec.data import shuffled, store
+from saespec.data.shuffled import Shuffled
 from saespec.data.source import HELD_OUT, TRAIN
-from saespec.data.store import Manifest, Shuffled, Site
+from saespec.data.store import Manifest, Site
 from saespec.data.streams import Streams
 from saespec.errors import DamagedFileError, StageError
 
@@ -41,8 +42,8 @@ def written(folder: Path, vectors: dict[str, Tensor], dtype: str = "float32") ->
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many shards and windows with little data."""
     monkeypatch.setattr(store, "SHARD_BYTES", 4 * 4 * 100)
-    monkeypatch.setattr(store, "WINDOW_ROWS", 160)
-    monkeypatch.setattr(store, "BLOCKS", 8)
+    monkeypatch.setattr(shuffled, "WINDOW_ROWS", 160)
+    monkeypatch.setattr(shuffled, "BLOCKS", 8)
 
 
 def numbered(rows: int, dim: int = 4) -> Tensor:
@@ -73,8 +74,8 @@ def test_sums_are_those_of_the_train_part(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rows", [1000, 960, 161, 20, 3])
 def test_each_vector_comes_once_an_epoch_in_another_order_each_time(tmp_path: Path, rows: int) -> None:
     site = written(tmp_path, {TRAIN: numbered(rows), HELD_OUT: numbered(1)})
-    shuffled = Shuffled(site, Streams("a", CPU))
-    epochs = [shuffled.read(epoch * rows, rows)[:, 0] for epoch in range(3)]
+    one = Shuffled(site, Streams("a", CPU))
+    epochs = [one.read(epoch * rows, rows)[:, 0] for epoch in range(3)]
     for epoch in epochs:
         assert torch.equal(epoch.sort().values, torch.arange(rows).float())
     if rows > 3:
@@ -108,26 +109,26 @@ def test_reading_on_and_elsewhere_gives_the_same(tmp_path: Path) -> None:
 
 def test_memory_is_bounded_by_two_windows(tmp_path: Path) -> None:
     site = written(tmp_path, {TRAIN: numbered(5000), HELD_OUT: numbered(1)})
-    shuffled = Shuffled(site, Streams("a", CPU))
+    one = Shuffled(site, Streams("a", CPU))
     read_ahead = 0
     for t in range(60):
-        shuffled.read(t * 100, 100)
-        assert shuffled._window is not None
-        assert len(shuffled._window[1]) <= 160
-        if shuffled._next is not None:
+        one.read(t * 100, 100)
+        assert one._window is not None
+        assert len(one._window[1]) <= 160
+        if one._next is not None:
             read_ahead += 1
-            assert len(shuffled._next[1].result()) <= 160
+            assert len(one._next[1].result()) <= 160
     assert read_ahead > 50
 
 
 def test_damage_is_named_in_shuffled_reading_too(tmp_path: Path) -> None:
     site = written(tmp_path, {TRAIN: numbered(1000), HELD_OUT: numbered(1)})
-    shuffled = Shuffled(site, Streams("a", CPU))
+    one = Shuffled(site, Streams("a", CPU))
     for number in range(10):
         path = store.shard_path(tmp_path, TRAIN, number)
         path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DamagedFileError, match=r"train-0000\d.bin: a shard is not what was written"):
-        shuffled.read(0, 1000)
+        one.read(0, 1000)
 
 
 def test_a_damaged_shard_is_named_and_withdrawn(tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from figures_sample import FIGURES, connection, figure
 
 from saespec.errors import QueryError
 from saespec.figures import chart as charts
-from saespec.figures.draw import VEGA_LITE, chart, draw
+from saespec.figures.draw import chart, draw
 from saespec.figures.png import repacked
+from saespec.figures.vega import VEGA_LITE
 from saespec.results.query import Rows, select
 from saespec.spec.report import Figure
 
@@ -171,6 +172,52 @@ def test_long_captions_are_wrapped_evenly():
 def test_a_refused_chart_names_the_figure_and_the_reason(tables, vega_lite, message):
     with pytest.raises(QueryError, match=f"figure fig9: .*{message}"):
         draw(figure(**vega_lite), "fig9", tables)
+
+
+@pytest.mark.parametrize(
+    ("vega_lite", "message"),
+    [
+        (
+            {"mark": "point", "transform": [{"calculate": "datum.mmcs.b.c", "as": "z"}]},
+            r"TypeError: Cannot read properties of undefined \(reading 'c'\)$",
+        ),
+        (
+            {"mark": "text", "encoding": {"text": {"field": "mmcs", "type": "quantitative", "format": "zz"}}},
+            "zz$",
+        ),
+        ({"mark": {"type": "text", "text": "\ud800"}}, "surrogates not allowed$"),
+        ({"mark": "point", "usermeta": {"a": {1, 2}}}, "set is not JSON serializable$"),
+        ({"mark": "point", "width": 1e5, "height": 1e5}, "pixels large, more than fit an image$"),
+    ],
+)
+def test_what_fails_when_drawn_names_the_figure_and_says_nothing_else(tables, capfd, vega_lite, message):
+    with pytest.raises(QueryError, match=f"figure fig9: it cannot be drawn: .*{message}"):
+        draw(figure(**vega_lite), "fig9", tables)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["vegalite_to_svg", "svg_to_png"])
+@pytest.mark.parametrize("error", [TypeError("odd"), RuntimeError("odd"), BaseException("odd")])
+def test_whatever_the_library_raises_names_the_figure(tables, monkeypatch, name, error):
+    import vl_convert
+
+    def fail(*arguments, **keywords):
+        raise error
+
+    monkeypatch.setattr(vl_convert, name, fail)
+    with pytest.raises(QueryError, match="figure fig9: it cannot be drawn: odd"):
+        draw(figure(), "fig9", tables)
+
+
+def test_who_stops_a_drawing_stops_it(tables, monkeypatch):
+    import vl_convert
+
+    def stop(*arguments, **keywords):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(vl_convert, "vegalite_to_svg", stop)
+    with pytest.raises(KeyboardInterrupt):
+        draw(figure(), "fig9", tables)
 
 
 def test_a_failing_query_names_the_figure(tables):

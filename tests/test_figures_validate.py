@@ -100,6 +100,43 @@ def test_sql_that_does_not_run(tmp_path, sql, message):
             "the query gives no column q (it gives latents, fvu)",
         ),
         ("{mark: bar, data: {values: []}}", "vega_lite.data", "the rows of `sql` are the data"),
+        ("{mark: {type: bar, href: a}}", "vega_lite.mark.href", "no links: put the address into `caption`"),
+        ("{mark: bar, encoding: {href: {field: fvu}}}", "vega_lite.encoding.href", "no links"),
+        ("{mark: bar, config: {style: {a: {href: b}}}}", "vega_lite.config.style.a.href", "no links"),
+        ("{mark: bar, encoding: {url: {field: fvu}}}", "vega_lite.encoding.url", "outside of the results"),
+        ("{mark: bar, encoding: {time: {field: fvu}}}", "vega_lite.encoding.time", "does not move"),
+        ("{mark: bar, width: container}", "vega_lite.width", "give a number of pixels"),
+        (
+            "{mark: bar, params: [{name: k, value: 1, bind: {input: range, min: 0, max: 2}}]}",
+            "vega_lite.params.0.bind",
+            "a drawn figure has no controls",
+        ),
+        (
+            "{mark: bar, config: {axis: {labelFont: Georgia}}}",
+            "vega_lite.config.axis.labelFont",
+            "on every machine",
+        ),
+        (
+            "{mark: bar, transform: [{filter: {not: {and: ['random() < 1']}}}]}",
+            "vega_lite.transform.0.filter.not.and.0",
+            "random() gives another chart each time",
+        ),
+        ("{mark: {type: bar, fill: 'URL( http://a)'}}", "vega_lite.mark.fill", "outside of the results"),
+        (
+            "{mark: bar, transform: [{calculate: 'windowSize()[0]', as: d}]}",
+            "vega_lite.transform.0.calculate",
+            "windowSize(): there is no page around a drawn figure",
+        ),
+        (
+            "{layer: [{mark: rule, data: {name: q}}, {mark: bar, data: {name: r, values: []}}]}",
+            "vega_lite.layer.0.data.name",
+            "no literal `values` and no `datasets` are called q",
+        ),
+        (
+            "{mark: bar, transform: [{calculate: datetime ( ), as: d}]}",
+            "vega_lite.transform.0.calculate",
+            "datetime() gives another chart each time",
+        ),
     ],
 )
 def test_a_chart_that_cannot_be_drawn(tmp_path, chart, path, message):
@@ -107,6 +144,22 @@ def test_a_chart_that_cannot_be_drawn(tmp_path, chart, path, message):
     assert problem.line == 13
     assert problem.path == f"figures.f.{path}"
     assert message in str(problem)
+
+
+@pytest.mark.parametrize(
+    "chart",
+    [
+        "{mark: bar, config: {font: 'Liberation Sans, sans-serif'}}",
+        "{mark: bar, params: [{name: k, select: interval, bind: scales}], encoding: {x: {field: fvu}}}",
+        "{mark: bar, usermeta: {href: a}}",
+        "{mark: bar, datasets: {q: [{url: 1}]}, transform: [{lookup: fvu, from: {data: {name: q}, key: url}}]}",
+        "{encoding: {x: {field: fvu}}, datasets: {q: [{fvu: 1}]}, layer: [{mark: rule, data: {name: q}}, {mark: bar}]}",
+        "{layer: [{mark: bar}, {mark: rule, data: {values: [{href: 1, url: 2}]}, encoding: {x: {field: href}}}]}",
+        "{mark: bar, transform: [{calculate: 'datetime(2020, 0)', as: d}]}",
+    ],
+)
+def test_what_only_looks_like_it_is_not_refused(tmp_path, chart):
+    assert said(tmp_path, figures=one_figure("select latents, fvu from cells", chart)) == []
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,8 @@ def test_results_without_a_spec_are_under_their_own_name_alone(tmp_path):
             "condition": "",
             "sql": "",
         }
-        (tmp_path / f"results/{name}/claims.json").write_text(json.dumps({"wide": verdict}))
+        claims = document.encode({"claims": {"wide": verdict}}, document.CLAIMS, PROVENANCE)
+        (tmp_path / f"results/{name}/claims.json").write_bytes(claims)
     made_from(tmp_path, "toy", "specs/toy.yaml")
     made_from(tmp_path, "gone", "specs/gone.yaml")
     save(tmp_path, "gone", "curves", [{"cell": "a", "step": 1}])

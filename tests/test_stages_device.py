@@ -80,7 +80,7 @@ def test_a_device_that_is_named_stands_before_the_variable(
 
     asked: list[str | None] = []
     monkeypatch.setenv(VARIABLE, "cuda")
-    monkeypatch.setattr(run, "_run", lambda target, device, verbosity: asked.append(device))
+    monkeypatch.setattr(run, "_run", lambda target, device, *_: asked.append(device))
     assert cli("run", "--device", "cpu").code == 0
     assert asked == ["cpu"]
 

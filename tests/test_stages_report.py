@@ -1,17 +1,27 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from clean_sample import put, ran
 
+from saespec.results import document
 from saespec.stages.report import report
 
-VERDICT = {"says": "It works.", "holds": True, "numbers": {"best": 0.5}}
+VERDICT = {
+    "says": "It works.",
+    "source": "",
+    "holds": True,
+    "why": "",
+    "numbers": {"best": 0.5},
+    "condition": "best > 0",
+    "sql": "",
+}
 
 
 def test_the_report_leaves_out_results_without_a_spec(tmp_path: Path) -> None:
-    verdicts = json.dumps({"fine": VERDICT}).encode()
+    verdicts = document.encode(
+        {"claims": {"fine": VERDICT}}, document.CLAIMS, {"device": "cpu", "version": "1"}
+    )
     for name in ("tiny", "gone", "large"):
         ran(tmp_path, name)
         put(tmp_path / f"results/{name}/claims.json", verdicts)

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import machine
-from saespec.data import store
+from saespec.data import shuffled, store
 from saespec.data.source import TRAIN, source
 from saespec.plan.inputs import extraction_folder, site_key
 from saespec.plan.project import store_folder
@@ -121,7 +121,7 @@ def measure(
 def main() -> None:
     """Measure, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    window = min(store.WINDOW_ROWS, store.WINDOW_BYTES // (2 * SIZES.dim))
+    window = min(shuffled.WINDOW_ROWS, shuffled.WINDOW_BYTES // (2 * SIZES.dim))
     parser.add_argument("--rows", type=int, default=TIMES * window)
     for name in ("rounds", "steps", "threads"):
         parser.add_argument(f"--{name}", type=int, required=True)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def validate(
     specs: options.Specs = None, settings: options.Settings = None, json: options.Json = False
 ) -> None:
-    """Check specs: fields, sweeps, SQL against empty tables, charts against Vega-Lite's schema, and whether the text,
-    packages and models that they name are here. The hub is not asked.
+    """Check specs: fields, sweeps, SQL against empty tables, charts by drawing them on made-up rows, and whether the
+    text, packages and models that they name are here. The hub is not asked.
 
     JSON: {ok, specs: [{spec, path, ok, cells, figures, claims,
     problems: [{file, line, column, path, message, hint}]}]}

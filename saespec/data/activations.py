@@ -17,6 +17,7 @@ from saespec.spec.transformer import TransformerData
 
 from . import contexts
 from . import store as on_disk
+from .shuffled import Shuffled
 from .source import HELD_OUT, TRAIN
 from .streams import Streams
 from .tokens import Tokens
@@ -38,7 +39,7 @@ class Activations:
         self._site = on_disk.Site(self._extraction / site_key(config.site))
         # Cells are compared by held-out batches, so that these are the same at every seed.
         order = {TRAIN: streams, HELD_OUT: Streams(HELD_OUT, streams.device)}
-        self._shuffled = {part: on_disk.Shuffled(self._site, own, part) for part, own in order.items()}
+        self._shuffled = {part: Shuffled(self._site, own, part) for part, own in order.items()}
         self._contexts: Tokens | None = None
         manifest = self._site.manifest
         check_dim(config.dim, manifest.dim, manifest.site)

@@ -27,6 +27,7 @@ from saespec.results.atomic import write_bytes, writing
 
 from .store import REMEDY, file_sha256
 from .tokens import Tokens
+from .withdraw import withdraw
 
 RECORD = "contexts.json"
 
@@ -82,6 +83,16 @@ def is_there(folder: Path, part: str) -> bool:
 
 def read(folder: Path, part: str) -> Tokens:
     """The contexts of a part, memory-mapped. Raises DamagedFileError if they are not there, or not whole."""
+    found = _whole(folder, part)
+    if isinstance(found, Path):
+        lost = (found, *folder.glob("*/manifest.json"))
+        withdraw(folder, lost, lambda: isinstance(_whole(folder, part), Path))
+        raise DamagedFileError(found, "the tokens of an extraction are not there, or not whole", REMEDY)
+    return found
+
+
+def _whole(folder: Path, part: str) -> Tokens | Path:
+    """The contexts of a part, memory-mapped; the path of a file that is not there or not what was written."""
     path = folder / part / RECORD
     arrays = []
     try:
@@ -90,15 +101,11 @@ def read(folder: Path, part: str) -> Tokens:
         for name, kind in FILES:
             path = folder / part / name
             if file_sha256(path) != checksums[name]:
-                raise ValueError("not what was written")
+                return path
             # Copy on write: nobody writes, and torch warns of arrays that cannot be written.
             arrays.append(np.memmap(path, dtype=kind, mode="c", shape=shape).view(np.ndarray))
     except (OSError, ValueError, KeyError, TypeError):
-        for file in (path, *folder.glob("*/manifest.json")):
-            file.unlink(missing_ok=True)
-        raise DamagedFileError(
-            path, "the tokens of an extraction are not there, or not whole", REMEDY
-        ) from None
+        return path
     return Tokens(*arrays)
 
 

@@ -28,6 +28,7 @@ from .models import Loaded
 from .source import HELD_OUT, TRAIN
 from .store import DTYPES, PARTS, Manifest
 from .tokens import Tokens
+from .withdraw import object_lock_name
 
 WRITERS = 4
 """Shards that are hashed and written at once, at most, while the model runs."""
@@ -61,7 +62,8 @@ def extract(
     says, or the model does not fit context or tokenizer; StageError if the disk is full, a value does not fit the
     store's precision, or the corpus is not the text that an earlier run began with.
     """
-    with store_lock(root_of_store, f"extraction {extraction.id}", notify, stop):
+    folder = extraction_folder(root_of_store, extraction.data)
+    with store_lock(root_of_store, object_lock_name(folder), notify, stop):
         if not extraction_is_finished(extraction, root_of_store):
             _extract(extraction, root_of_store, root, device, report, stop)
 

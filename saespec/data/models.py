@@ -32,6 +32,7 @@ from .architectures import architecture
 from .bigram import Bigram
 from .malloc import keep_freed_memory
 from .store import file_sha256
+from .withdraw import object_lock_name, withdraw
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -87,7 +88,7 @@ def train_model(
     CallError if the corpus is too small or not there; StageError if the disk is full or the training diverges.
     """
     folder = model_folder(store, data)
-    with store_lock(store, f"model {folder.name}", notify, stop):
+    with store_lock(store, object_lock_name(folder), notify, stop):
         if model_is_finished(store, data):
             return
         work = folder.with_name(f".{folder.name}.training")
@@ -263,22 +264,28 @@ def verified(folder: Path) -> dict[str, Any]:
 
     Raises DamagedFileError where they are not; the model then counts as not trained, so that it is made again.
     """
-    file = folder / RECORD
+    record, damage = _inspected(folder)
+    if damage is not None:
+        withdraw(folder, [folder / RECORD], lambda: _inspected(folder)[1] is not None)
+        raise damage
+    return record
+
+
+def _inspected(folder: Path) -> tuple[dict[str, Any], DamagedFileError | None]:
+    """The record of a trained model, and what is wrong with its files."""
+    file, record = folder / RECORD, {}
     try:
-        record: dict[str, Any] = json.loads(file.read_bytes())
+        record = json.loads(file.read_bytes())
         # Records of older versions tell the weights alone.
         for name, checksum in {WEIGHTS: record["model_sha256"], **record.get("files", {})}.items():
             file = folder / name
             if file_sha256(file) != checksum:
                 raise ValueError("its checksum differs")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _withdrawn(folder, file, f"a trained model is not what was written ({error})") from error
-    return record
-
-
-def _withdrawn(folder: Path, file: Path, what: str) -> DamagedFileError:
-    (folder / RECORD).unlink(missing_ok=True)
-    return DamagedFileError(file, what, "Run `saespec run` with the spec again: the model is trained anew")
+        what = f"a trained model is not what was written ({reason(error)})"
+        remedy = "Run `saespec run` with the spec again: the model is trained anew"
+        return record, DamagedFileError(file, what, remedy)
+    return record, None
 
 
 def _whereabouts(config: PretrainedModel, root: Path) -> tuple[str, str | None]:

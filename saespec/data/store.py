@@ -1,4 +1,4 @@
-"""The activation store: vectors of a hook site in shards on disk, and how batches are read from them.
+"""The activation store: vectors of a hook site in shards on disk.
 
 Below `activations/<extraction>/` of the store:
 
@@ -19,7 +19,6 @@ import json
 import math
 import os
 import shutil
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -34,18 +33,11 @@ from saespec.errors import DamagedFileError, StageError, reason
 from saespec.results.atomic import write_bytes
 
 from .source import HELD_OUT, TRAIN
-from .streams import Streams
+from .withdraw import withdraw
 
 PARTS = (TRAIN, HELD_OUT)
 SHARD_BYTES = 2**26
 """Bytes of a shard, about."""
-
-WINDOW_ROWS = 2**16
-WINDOW_BYTES = 2**28
-"""Vectors that shuffled reading holds in memory: so many, or what takes so many bytes."""
-
-BLOCKS = 64
-"""Contiguous runs of vectors in a window: each is read from another place."""
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 SEAL = "sha256_of_this"
@@ -204,14 +196,25 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a site's folder. Raises DamagedFileError if it is missing or not one."""
     path = folder / "manifest.json"
     try:
-        content = _unsealed(path)
-        content["shards"] = {part: [Shard(**s) for s in content["shards"][part]] for part in PARTS}
-        return Manifest(**content)
+        return _parsed(path)
     except FileNotFoundError:
         raise DamagedFileError(path, "these activations are not in the store", REMEDY) from None
     except (OSError, ValueError, TypeError, KeyError):
-        path.unlink(missing_ok=True)
+        withdraw(folder.parent, [path], lambda: not _is_manifest(path))
         raise DamagedFileError(path, "is not a manifest of activations", REMEDY) from None
+
+
+def _parsed(path: Path) -> Manifest:
+    content = _unsealed(path)
+    content["shards"] = {part: [Shard(**s) for s in content["shards"][part]] for part in PARTS}
+    return Manifest(**content)
+
+
+def _is_manifest(path: Path) -> bool:
+    try:
+        return bool(_parsed(path))
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
 
 
 class Site:
@@ -263,15 +266,22 @@ class Site:
         record = self.manifest.shards[part][number]
         try:
             if file_sha256(path) != record.sha256:
-                raise self._withdrawn(path, "a shard is not what was written")
+                raise self._withdrawn(path, record, "a shard is not what was written")
             mapped: NDArray[Any] = np.memmap(path, dtype=self.kind, mode="r")
         except (OSError, ValueError) as error:
-            raise self._withdrawn(path, f"a shard cannot be read ({reason(error)})") from None
+            raise self._withdrawn(path, record, f"a shard cannot be read ({reason(error)})") from None
         return mapped.view(np.ndarray).reshape(record.rows, self.manifest.dim)
 
-    def _withdrawn(self, path: Path, what: str) -> DamagedFileError:
-        for file in (self.folder / "manifest.json", path.with_suffix(".json"), path):
-            file.unlink(missing_ok=True)
+    def _withdrawn(self, path: Path, record: Shard, what: str) -> DamagedFileError:
+        def damaged() -> bool:
+            try:
+                return file_sha256(path) != record.sha256
+            except OSError:
+                return True
+
+        withdraw(
+            self.folder.parent, (self.folder / "manifest.json", path.with_suffix(".json"), path), damaged
+        )
         return DamagedFileError(path, what, REMEDY)
 
 
@@ -287,92 +297,11 @@ def _file_sha256(path: Path, size: int, changed: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class Shuffled:
-    """A part in a random order that is a function of (streams, epoch), with bounded memory.
-
-    Blocks of contiguous vectors are put in a random order, each window of blocks is read and shuffled within.
-    Every vector comes once an epoch. Any place can be asked for; who goes on from window to window finds the next
-    one read already, by a thread. Two windows are in memory then.
-    """
-
-    def __init__(self, site: Site, streams: Streams, part: str = TRAIN) -> None:
-        self._site, self._streams, self._part = site, streams, part
-        manifest = site.manifest
-        self.rows = manifest.rows(part)
-        window = min(WINDOW_ROWS, WINDOW_BYTES // (manifest.dim * DTYPES[manifest.dtype].itemsize))
-        self._block = max(1, window // BLOCKS)
-        self._epoch: tuple[int, NDArray[np.int64], NDArray[np.int64]] | None = None
-        self._window: tuple[int, Tensor] | None = None
-        self._next: tuple[int, Future[Tensor]] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="shuffled")
-
-    def read(self, start: int, size: int) -> Tensor:
-        """`size` vectors from place `start` on of the endless sequence of epochs, [size, D].
-
-        In the store's dtype, on the streams' device. Raises DamagedFileError as `Site.rows` does.
-        """
-        pieces = []
-        while size:
-            epoch, place = divmod(start, self.rows)
-            _, ends = self._order(epoch)
-            number = int(np.searchsorted(ends, place, side="right"))
-            window_VD = self._get(epoch * len(ends) + number)
-            offset = place - (int(ends[number - 1]) if number else 0)
-            piece = window_VD[offset : offset + size]
-            pieces.append(piece)
-            start, size = start + len(piece), size - len(piece)
-        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
-
-    def _order(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Blocks in the order of an epoch, and where each window ends: as many windows in every epoch."""
-        kept = self._epoch
-        if kept is None or kept[0] != epoch:
-            blocks = self._streams.host(f"order/{epoch}").permutation(-(-self.rows // self._block))
-            sizes = np.minimum(self._block, self.rows - blocks * self._block)
-            ends = np.append(sizes.cumsum()[BLOCKS - 1 :: BLOCKS], self.rows)
-            self._epoch = kept = epoch, blocks, np.unique(ends)
-        return kept[1:]
-
-    def _get(self, at: int) -> Tensor:
-        """A window by its number in the endless sequence of windows."""
-        if self._window is None or self._window[0] != at:
-            goes_on = self._window is not None and self._window[0] == at - 1
-            self._window = None  # frees its memory before the next is read
-            waiting, self._next = self._next, None
-            if waiting is not None and waiting[0] == at:
-                rows_VD = waiting[1].result()
-            else:
-                rows_VD = self._read_window(at, *self._order(at // self._windows))
-            self._window = at, rows_VD.to(self._streams.device)
-            if goes_on:
-                order = self._order((at + 1) // self._windows)
-                self._next = at + 1, self._thread.submit(self._read_window, at + 1, *order)
-        return self._window[1]
-
-    @property
-    def _windows(self) -> int:
-        """Windows of an epoch."""
-        blocks = -(-self.rows // self._block)
-        return -(-blocks // BLOCKS)
-
-    def _read_window(self, at: int, blocks: NDArray[np.int64], ends: NDArray[np.int64]) -> Tensor:
-        epoch, number = divmod(at, self._windows)
-        rows = int(ends[number]) - (int(ends[number - 1]) if number else 0)
-        order_V = self._streams.host(f"order/{epoch}/{number}").permutation(rows)
-        to_V = np.empty_like(order_V)
-        to_V[order_V] = np.arange(rows)
-        out_VD = np.empty((rows, self._site.manifest.dim), self._site.kind)
-        starts = blocks[number * BLOCKS : (number + 1) * BLOCKS] * self._block
-        self._site.gather(self._part, starts, self._block, to_V, out_VD)
-        return torch.from_numpy(out_VD).view(DTYPES[self._site.manifest.dtype])
-
-
 __all__ = [
     "DTYPES",
     "PARTS",
     "Manifest",
     "Shard",
-    "Shuffled",
     "Site",
     "file_sha256",
     "read_manifest",

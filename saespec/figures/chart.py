@@ -15,8 +15,23 @@ from typing import Any
 Keys = tuple[str | int, ...]
 
 # Of Vega's expression functions, those that give another value each time.
-_UNSTABLE = re.compile(r"\b(random|now|sampleNormal|sampleLogNormal|sampleUniform)\s*\(")
-_EXPRESSIONS = ("calculate", "expr", "filter", "labelExpr", "signal", "test")
+_UNSTABLE = re.compile(
+    r"\b(?:(random|now|sampleNormal|sampleLogNormal|sampleUniform)\s*\(|(datetime)\s*\(\s*\))"
+)
+# And those that ask for what is around a chart on a page.
+_AROUND = re.compile(r"\b(containerSize|windowSize|screen)\s*\(")
+EXPRESSIONS = frozenset({"calculate", "expr", "filter", "labelExpr", "signal", "test"})
+"""Fields whose texts are Vega's expressions."""
+_LOGIC = ("and", "not", "or")
+"""What combines the expressions of `filter` and `test`."""
+_LITERAL = ("datasets", "datum", "usermeta", "values")
+"""What holds rows, values and notes, whose keys mean nothing to Vega-Lite."""
+
+_OUTSIDE = "nothing may be read from outside of the results"
+_NO_PAGE = "there is no page around a drawn figure"
+
+FONT = "Liberation Sans"
+"""The only font that comes with what draws; others are those of the machine, if it has them."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +55,38 @@ def refused(chart: Mapping[str, Any]) -> Iterator[Refusal]:
     if isinstance(other := chart.get("usermeta"), Mapping) and "saespec" in other:
         yield Refusal(("usermeta", "saespec"), "saespec writes there where the chart came from")
     yield from _refused_within(chart, ())
+    named = {*chart.get("datasets", ()), *(name for _, name, own in _data(chart, ()) if own)}
+    for keys, name, own in _data(chart, ()):
+        if not own and name not in named:
+            yield Refusal((*keys, "name"), f"no literal `values` and no `datasets` are called {name}")
+
+
+def _data(part: Any, keys: Keys) -> Iterator[tuple[Keys, str, bool]]:
+    """Where a chart names rows, what it calls them, and whether it has them there."""
+    if isinstance(part, list):
+        for index, item in enumerate(part):
+            yield from _data(item, (*keys, index))
+    elif isinstance(part, Mapping):
+        for key, value in part.items():
+            here = (*keys, key)
+            if key == "data" and isinstance(value, Mapping):
+                if isinstance(name := value.get("name"), str):
+                    yield here, name, not value.keys() <= {"name", "format"}
+            elif key not in _LITERAL:
+                yield from _data(value, here)
 
 
 def _refused_within(part: Any, keys: Keys) -> Iterator[Refusal]:
     if isinstance(part, list):
         for index, item in enumerate(part):
             yield from _refused_within(item, (*keys, index))
+    if isinstance(part, str) and _is_expression(keys):
+        if found := _UNSTABLE.search(part):
+            yield Refusal(keys, f"{found[1] or found[2]}() gives another chart each time")
+        if found := _AROUND.search(part):
+            yield Refusal(keys, f"{found[1]}(): {_NO_PAGE}")
+    elif isinstance(part, str) and re.match(r"\s*url\s*\(", part, re.IGNORECASE):
+        yield Refusal(keys, _OUTSIDE)  # as a colour: who looks at the SVG would fetch it
     if not isinstance(part, Mapping):
         return
     mark = part.get("mark")
@@ -55,12 +96,40 @@ def _refused_within(part: Any, keys: Keys) -> Iterator[Refusal]:
         yield Refusal((*keys, "sample"), "a sample is another one each time: sample in `sql` with a seed")
     for key, value in part.items():
         here = (*keys, key)
-        if key == "url" and isinstance(value, str):
-            yield Refusal(here, "nothing may be read from outside of the results")
-        if key in _EXPRESSIONS and isinstance(value, str) and (found := _UNSTABLE.search(value)):
-            yield Refusal(here, f"{found[1]}() gives another chart each time")
-        if key not in ("values", "datum"):
+        if message := _unwelcome(here, value):
+            yield Refusal(here, message)
+        if key not in _LITERAL and not (key == "value" and isinstance(value, list)):
             yield from _refused_within(value, here)
+
+
+def _unwelcome(keys: Keys, value: Any) -> str:
+    """Why a field of a chart is refused, with what to do instead; "" if it is not.
+
+    Besides what reaches outside, that is what a drawn figure has no place for: Vega-Lite's schema allows it,
+    and drawing it fails or leaves it out.
+    """
+    key, above = keys[-1], keys[-2:-1]
+    if key == "url":
+        return _OUTSIDE
+    if key == "href":
+        return "a drawn figure has no links: put the address into `caption`"
+    if key == "time" and above == ("encoding",):
+        return "a drawn figure does not move: use `facet`, `row` or `column`"
+    if key == "bind" and isinstance(value, Mapping):
+        return "a drawn figure has no controls: leave `bind` out, and the param keeps its `value`"
+    if key in ("width", "height") and value == "container":
+        return f"{_NO_PAGE}: give a number of pixels"
+    if isinstance(key, str) and key.lower().endswith("font") and isinstance(value, str):
+        first = value.split(",")[0].strip(" '\"")
+        if first != FONT:
+            return f"{first} is not the same on every machine, as {FONT} is: leave `{key}` out"
+    return ""
+
+
+def _is_expression(keys: Keys) -> bool:
+    """Whether a text at this place is one of Vega's expressions, also within `and`, `or` and `not`."""
+    named = [key for key in keys if isinstance(key, str) and key not in _LOGIC]
+    return bool(named) and named[-1] in EXPRESSIONS
 
 
 def complaint(vega_lite: Mapping[str, Any]) -> str:

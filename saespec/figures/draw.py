@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from saespec.errors import QueryError
+from saespec.errors import QueryError, reason
 from saespec.results.document import CHART, canonical, encode
 from saespec.results.query import Rows, SqlError, select
 from saespec.spec.report import Figure
 
+from . import vega
 from .chart import complaint, refused
 from .finish import finished
 from .png import repacked
@@ -21,10 +22,7 @@ from .theme import CONFIG
 if TYPE_CHECKING:
     import duckdb
 
-VEGA_LITE = "6.4"
-"""Version of Vega-Lite that draws; the schema that validates comes with Altair and is of the same version."""
-
-_SCHEMA_URL = f"https://vega.github.io/schema/vega-lite/v{VEGA_LITE}.json"
+_SCHEMA_URL = f"https://vega.github.io/schema/vega-lite/v{vega.VEGA_LITE}.json"
 _TITLE_WIDTH = 58
 _CAPTION_WIDTH = 84
 
@@ -80,16 +78,12 @@ def chart(figure: Figure, rows: Rows) -> dict[str, Any]:
 
 
 def _render(name: str, content: dict[str, Any], provenance: Mapping[str, str] | None) -> Drawing:
-    import vl_convert
-
-    text = canonical(content)
     try:
-        svg = vl_convert.vegalite_to_svg(text.decode(), vl_version=VEGA_LITE, allowed_base_urls=[])
-        svg = _renumbered(svg)
-        png = repacked(vl_convert.svg_to_png(svg, scale=2, ppi=72))
-    except ValueError as error:
-        reason = str(error).split("\n    at ")[0].replace("\n", " ")
-        raise QueryError(f"figure {name}: {reason}") from error
+        text = canonical(content)
+        svg = _renumbered(vega.svg(text.decode()))
+        png = repacked(vega.png(svg))
+    except (vega.NotDrawn, TypeError, ValueError) as error:
+        raise QueryError(f"figure {name}: it cannot be drawn: {reason(error)}") from error
     whole = text if provenance is None else encode(content, CHART, provenance)
     return Drawing(svg=svg.encode() + b"\n", png=png, chart=whole)
 

@@ -19,6 +19,7 @@ from saespec.spec.spec import Spec
 from .chart import complaint, refused
 from .claims import evaluate
 from .fields import unknown_fields
+from .trial import Trials
 
 if TYPE_CHECKING:
     import duckdb
@@ -28,7 +29,7 @@ def problems(loaded: LoadedSpec) -> list[Problem]:
     """Run every query of a spec on empty tables of its schemas; return what is wrong, in file order.
 
     Found are SQL that does not run, columns that no table has (with what was meant, or the measure that
-    would write them), chart fields that the query does not give, and charts that Vega-Lite refuses.
+    would write them), chart fields that the query does not give, and charts that Vega-Lite refuses or cannot draw.
     """
     return sorted(set(_Checker(loaded).run()))
 
@@ -37,6 +38,7 @@ class _Checker:
     def __init__(self, loaded: LoadedSpec) -> None:
         self.loaded = loaded
         self.spec = loaded.spec
+        self.trials = Trials(loaded.path)
 
     def run(self) -> Iterator[Problem]:
         if self.spec.name in RESERVED:
@@ -51,6 +53,7 @@ class _Checker:
             yield from self.figure(f"figures.{name}", figure, connection)
         for name, claim in self.spec.claims.items():
             yield from self.claim(f"claims.{name}", claim, connection)
+        self.trials.save()
 
     def figure(self, path: str, figure: Figure, connection: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
         rows: Rows | None = None
@@ -64,14 +67,22 @@ class _Checker:
             yield self.problem(f"{path}.vega_lite.{below}", refusal.message)
         if refusals:
             return
-        if message := complaint(figure.vega_lite):
+        known = rows is not None and self.trials.knows(figure, rows)
+        message = "" if known else complaint(figure.vega_lite)
+        if message:
             yield self.problem(f"{path}.vega_lite", f"Vega-Lite refuses the chart: {message}")
         if rows is None:
             return
-        for keys, field in unknown_fields(figure.vega_lite, rows.columns):
-            message = f"the query gives no column {field}"
+        unknown = unknown_fields(figure.vega_lite, rows.columns)
+        for keys, field in unknown:
+            lack = f"the query gives no column {field}"
             hint = _meant(field, rows.columns) or f"it gives {', '.join(rows.columns)}"
-            yield self.problem(f"{path}.vega_lite.{'.'.join(str(key) for key in keys)}", message, hint)
+            yield self.problem(f"{path}.vega_lite.{'.'.join(str(key) for key in keys)}", lack, hint)
+        if known or message or unknown:
+            return
+        said, remedy = self.trials.complaint(figure, rows)
+        if said:
+            yield self.problem(f"{path}.vega_lite", f"the chart cannot be drawn: {said}", remedy)
 
     def claim(self, path: str, claim: Claim, connection: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
         try:

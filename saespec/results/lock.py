@@ -9,7 +9,8 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,6 +21,9 @@ from .atomic import is_alive
 
 Notify = Callable[[str], None]
 Stop = Callable[[], bool]
+
+_HELD: set[Path] = set()
+"""Files of the locks that this process holds."""
 
 _PAUSE = 0.1
 """Seconds between two looks at a lock that another process holds."""
@@ -35,6 +39,7 @@ class Lock:
         """
         self._path, self._what, self._notify, self._stop = path, what, notify, stop
         self._fd = -1
+        self._holds = False
 
     def fileno(self) -> int:
         """The descriptor to pass to a child that shall hold the lock too."""
@@ -53,6 +58,19 @@ class Lock:
             return True
         self._leave()
         return False
+
+    @contextmanager
+    def if_free(self) -> Iterator[bool]:
+        """Hold the lock while the block runs, if it is free or this process holds it already; say whether it is so."""
+        if self._path in _HELD:
+            yield True
+            return
+        free = self.try_to_enter()
+        try:
+            yield free
+        finally:
+            if free:
+                self._leave()
 
     def __enter__(self) -> Self:
         if not self.try_to_enter():
@@ -82,10 +100,15 @@ class Lock:
         except BlockingIOError:
             return False
         self.name_holders(os.getpid())
+        _HELD.add(self._path)
+        self._holds = True
         return True
 
     def _leave(self) -> None:
         os.close(self._fd)
+        if self._holds:
+            _HELD.discard(self._path)
+            self._holds = False
 
     def _holder(self) -> str:
         pids = [int(pid) for pid in os.pread(self._fd, 100, 0).split()]
