@@ -10,12 +10,7 @@ from saespec.plan.freshness import UNCHANGED, StageState
 from saespec.plan.model import Cell, Group
 
 from . import output
-from .specs import Target, store_of
-
-_STAGE_SECONDS = 3.0
-"""What a stage takes to start; importing torch is most of it."""
-_STEP_SECONDS = 3e-4
-"""What a step of a group takes however small its cells are."""
+from .specs import Target, projects, store_of
 
 
 @dataclass(frozen=True)
@@ -59,15 +54,16 @@ class Forecast:
 
 
 def forecast(target: Target) -> Forecast:
-    """Judge a plan's stages and estimate its cost, at the speed that earlier runs of it reached."""
-    from saespec.plan.cost import CPU_RATE, cost, input_costs
+    """Judge a plan's stages and estimate its cost, at the speed that earlier runs on this machine had."""
+    from saespec.plan.cost import around, cost, input_costs
     from saespec.plan.freshness import freshness
     from saespec.plan.project import store_folder, stored_cell
-    from saespec.results.speed import measured_rate
+    from saespec.results.speed import measured_speed
 
     with store_of(target):
         states = freshness(target.plan, target.root)
         store = store_folder(target.root)
+    left = [state.stage for state in states if state.state not in UNCHANGED]
     fresh = {state.stage.name for state in states if state.state in UNCHANGED}
     done = {
         cell.id
@@ -75,24 +71,13 @@ def forecast(target: Target) -> Forecast:
         for cell in stage.cells
         if stage.name in fresh or stored_cell(store, cell.id).exists()
     }
-    rate = None
-    if len(done) < len(target.plan.cells):
-        rate = measured_rate(target.root / target.plan.folder, target.plan.cells)
-    found = cost(target.plan, rate or CPU_RATE, done)
-    groups = {
-        group.name: _slower(found.groups[group.name], 0 if rate else group.cells[0].config.train.steps)
-        for group in target.plan.groups
-    }
-    seconds = sum(one.seconds for one in groups.values()) + _STAGE_SECONDS * (len(states) - len(fresh))
-    inputs = {name: one for name, one in input_costs(target.plan).items() if name not in fresh}
+    speed = measured_speed(projects(target)) if left else 1.0
+    found = cost(target.plan, speed, done)
+    inputs = {name: one for name, one in input_costs(target.plan, speed).items() if name not in fresh}
+    seconds = found.total.seconds + around(target.plan, left, speed)
     total = replace(
         found.total,
         seconds=seconds + sum(one.seconds for one in inputs.values()),
         disk_bytes=found.total.disk_bytes + sum(one.disk_bytes for one in inputs.values()),
     )
-    return Forecast(target, states, PlanCost(groups, total), inputs, frozenset(done))
-
-
-def _slower(group: Cost, steps: int) -> Cost:
-    """Add the least that a step takes."""
-    return replace(group, seconds=group.seconds + steps * _STEP_SECONDS) if group.cells else group
+    return Forecast(target, states, PlanCost(found.groups, total), inputs, frozenset(done))

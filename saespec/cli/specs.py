@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from saespec.errors import CallError, Problem, SpecError
-from saespec.plan.project import STORE_VARIABLE, find_root, project_around, spec_files, spec_name
+from saespec.plan.project import (
+    STORE_VARIABLE,
+    find_root,
+    project_around,
+    scratch_folder,
+    spec_files,
+    spec_name,
+)
 
 if TYPE_CHECKING:
     from saespec.plan.model import Plan
@@ -170,6 +177,12 @@ def target(loaded: LoadedSpec, overridden: bool = False) -> Target:
     made = scratch(loaded, root, output.note)
     resolved = load(made.spec, root=made.root)
     return Target(resolved, plan(resolved, made.root), made.root, made.store)
+
+
+def projects(target: Target) -> list[Path]:
+    """Return the project and its scratch projects: runs in any of them tell how fast this machine is."""
+    main = target.root if target.store is None else target.root.parents[2]
+    return [main, *sorted(scratch_folder(main).glob("*"))]
 
 
 @contextmanager

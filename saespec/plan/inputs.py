@@ -88,8 +88,13 @@ def site_mark(data: TransformerData, site: Site) -> PurePosixPath:
 
 def parameters(model: TrainedModel) -> int:
     """Roughly the parameters that a token passes through: the blocks' matrices and the output matrix."""
-    vocabulary = model.tokenizer.vocabulary if isinstance(model.tokenizer, TrainedTokenizer) else 50_000
-    return model.layers * (4 * model.width**2 + 2 * model.width * model.mlp) + vocabulary * model.width
+    blocks = model.layers * (4 * model.width**2 + 2 * model.width * model.mlp)
+    return blocks + vocabulary(model) * model.width
+
+
+def vocabulary(model: TrainedModel) -> int:
+    """The tokens of a model's vocabulary; roughly, if its tokenizer is a named one."""
+    return model.tokenizer.vocabulary if isinstance(model.tokenizer, TrainedTokenizer) else 50_000
 
 
 def site_bytes(data: TransformerData) -> int:

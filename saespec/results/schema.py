@@ -82,6 +82,12 @@ RUNS = (
         "steps/s",
         "Optimiser steps per second, summed over the cells that trained together.",
     ),
+    Column(
+        "benchmark_seconds",
+        "float64",
+        "s",
+        "What these steps were estimated to take on two cores of the benchmark machine.",
+    ),
     Column("device", "string", "kind", "Kind of device: cpu or cuda."),
     Column("device_name", "string", "name", "The device as its driver names it."),
     Column("host", "string", "name", "The machine."),

@@ -1,33 +1,56 @@
-"""How fast this machine trained before, for estimates."""
+"""How fast this machine is beside the benchmark machine, by what earlier runs took: estimates of time follow it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import platform
+from collections.abc import Iterable
 from pathlib import Path
 
-from saespec.errors import DamagedFileError
-from saespec.plan.cost import cell_flops
-from saespec.plan.model import Cell
+from saespec.errors import DamagedFileError, StageError
 
 from . import parquet
 
+_SOME = 3.0
+"""Seconds of training after which this machine's own runs count for half."""
 
-def measured_rate(folder: Path, cells: Sequence[Cell]) -> float | None:
-    """Return the FLOP/s that earlier runs in a results folder reached on the cells that are still in the plan.
+_READ = ("spec", "stage", "started", "seconds", "benchmark_seconds", "device", "host")
 
-    None without runs of such cells. Cells that trained together share their time, so that counts once.
+
+def measured_speed(roots: Iterable[Path]) -> float:
+    """Return how long this machine's CPU takes, as a multiple of what the benchmark machine does.
+
+    The median over all rounds of training in the projects' `runs`, each weighted by its seconds; drawn towards 1 while
+    these are few. Runs on other hosts and on GPUs do not count, nor does a file that cannot be read or is another's.
     """
-    path = folder / "runs.parquet"
-    if not path.exists():
-        return None
-    try:
-        rows = parquet.read(path).to_pylist()
-    except DamagedFileError:
-        return None
-    step_flops = {cell.id: cell_flops(cell.config) / cell.config.train.steps for cell in cells}
-    known = [row for row in rows if row["cell"] in step_flops and row["steps"]]
-    flops = sum(row["steps"] * step_flops[row["cell"]] for row in known)
-    seconds = sum(
-        seconds for _, _, seconds in {(row["stage"], row["started"], row["seconds"]) for row in known}
+    found = sorted(
+        (row["seconds"] / row["benchmark_seconds"], row["seconds"])
+        for root in roots
+        for path in sorted((root / "results").glob("*/runs.parquet"))
+        for row in _rounds(path)
     )
-    return flops / seconds if flops and seconds else None
+    evidence = sum(seconds for _, seconds in found)
+    passed = 0.0
+    for ratio, seconds in found:
+        passed += seconds
+        if passed >= evidence / 2:
+            return math.exp(math.log(ratio) * evidence / (evidence + _SOME))
+    return 1.0
+
+
+def _rounds(path: Path) -> list[dict[str, float]]:
+    """Rounds of training on this machine's CPU. Cells that trained together have the same row here."""
+    try:
+        content = parquet.read(path)
+    except (DamagedFileError, StageError):
+        return []
+    if not set(_READ) <= set(content.column_names):
+        return []  # of an earlier saespec, or another table
+    rows = content.select(_READ).group_by(list(_READ)).aggregate([]).to_pylist()
+    return [
+        row
+        for row in rows
+        if (row["device"], row["host"]) == ("cpu", platform.node())
+        and (row["seconds"] or 0.0) > 0
+        and (row["benchmark_seconds"] or 0.0) > 0
+    ]

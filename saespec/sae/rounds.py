@@ -12,11 +12,11 @@ from pathlib import Path
 
 import torch
 
-from saespec.plan.cost import cell_flops
+from saespec.plan.cost import BYTES_CPU, cell_bytes, cell_flops
 from saespec.plan.groups import group_name
 from saespec.plan.model import Cell
 
-from .stack import BYTES_CPU, cell_bytes, split, with_idle
+from .stack import split, with_idle
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from saespec.data.streams import Streams
 from saespec.errors import StageError
-from saespec.plan.groups import normalised_in_forward
+from saespec.plan.cost import BYTES_CPU, cell_bytes
 from saespec.plan.identity import canonical_json, described
 from saespec.plan.model import Cell
 from saespec.spec.spec import CellConfig
@@ -117,16 +117,8 @@ def with_idle(cells: tuple[Cell, ...], device: torch.device) -> tuple[Cell, ...]
 
 
 WIDTH_CUDA = 16
-BYTES_CPU = 512 * 2**20
 BYTES_CUDA = 8 * 2**30
 """What a stack may take, so that it fits into a GPU's memory beside others."""
-
-
-def cell_bytes(config: CellConfig) -> int:
-    """Memory of a cell in training: weights, gradients and moments, codes and their gradients, batches."""
-    train, L, D = config.train, config.sae.latents, config.data.dim
-    norm = 2 * L * D if normalised_in_forward(config) else 0
-    return 4 * (4 * 2 * L * D + norm + 2 * train.batch * L + 3 * train.batch * D)
 
 
 def width(config: CellConfig, device: torch.device) -> int:

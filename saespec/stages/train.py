@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from saespec.errors import CallError
 from saespec.plan import planfile
+from saespec.plan.cost import training_seconds
 from saespec.plan.groups import by_batch
 from saespec.plan.project import group_folder, store_folder
 from saespec.results.atomic import writing_folder
@@ -73,6 +74,7 @@ def train(
                 "started": started,
                 "seconds": took.seconds,
                 "steps_per_second": sum(took.steps) / took.seconds,
+                "benchmark_seconds": training_seconds(took.cells, took.steps),
                 "device": chosen[0].type,
                 "device_name": name,
                 "torch": torch.__version__,
