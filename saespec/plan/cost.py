@@ -80,7 +80,9 @@ def training(groups: Mapping[str, Sequence[CellConfig]]) -> dict[str, float]:
     trained = [c for configs in groups.values() if configs and not _fitted(configs[0]) for c in configs]
     needed = sum(len(configs) * cell_bytes(configs[0]) for configs in groups.values() if configs)
     rounds = -(-needed // BYTES_CPU)
-    drawing = rounds * sum(config.train.steps * pace.batch(config.data, config.train) for config in _sources(trained))
+    drawing = rounds * sum(
+        config.train.steps * pace.batch(config.data, config.train) for config in _sources(trained)
+    )
     learning = sum(seconds for name, seconds in own.items() if groups[name] and not _fitted(groups[name][0]))
     return {
         name: seconds * (1 + drawing / learning if configs and not _fitted(configs[0]) else 1)
@@ -200,7 +202,9 @@ def _at_once(firsts: Sequence[CellConfig], costs: Iterable[Cost]) -> int:
 
 def _blocks(sites: Iterable[Site], model: TrainedModel) -> int:
     """The blocks that a forward pass goes through to reach these sites: all of them for one that names no layer."""
-    layers = [0 if site.place == "embed" else site.layer + 1 if site.layer is not None else None for site in sites]
+    layers = [
+        0 if site.place == "embed" else site.layer + 1 if site.layer is not None else None for site in sites
+    ]
     known = [layer for layer in layers if layer is not None]
     return max(known) if len(known) == len(layers) else model.layers
 

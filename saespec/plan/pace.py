@@ -36,7 +36,7 @@ STEP = 60e-6
 """A step of a stack however small it is, in s: the calls themselves. From `scaling`."""
 
 DRAWN = 8e-9
-"""A toy feature's activity and coefficient in a sample, without the product with directions, in s: `data`, drawn per batch."""
+"""A toy feature's activity and coefficient in a sample, in s, beside the product: `data`, drawn per batch."""
 
 DRAWN_BY_SAMPLE = 18e-9
 """What its probability adds where it is drawn for each sample: `data`."""

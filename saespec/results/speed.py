@@ -12,7 +12,7 @@ from saespec.errors import DamagedFileError, StageError
 from . import parquet
 
 _SOME = 3.0
-"""Seconds of training after which this machine's own runs count for half."""
+"""Seconds of the benchmark machine's training after which this machine's own runs count for half."""
 
 _READ = ("spec", "stage", "started", "seconds", "benchmark_seconds", "device", "host")
 
@@ -20,11 +20,11 @@ _READ = ("spec", "stage", "started", "seconds", "benchmark_seconds", "device", "
 def measured_speed(roots: Iterable[Path]) -> float:
     """Return how long this machine's CPU takes, as a multiple of what the benchmark machine does.
 
-    The median over all rounds of training in the projects' `runs`, each weighted by its seconds; drawn towards 1 while
-    these are few. Runs on other hosts and on GPUs do not count, nor does a file that cannot be read or is another's.
+    The median over all rounds of training in the projects' `runs`, each weighted by the seconds it would take there;
+    drawn towards 1 while these are few. Runs on other hosts and on GPUs do not count, nor does a file that cannot be read or is another's.
     """
     found = sorted(
-        (row["seconds"] / row["benchmark_seconds"], row["seconds"])
+        (row["seconds"] / row["benchmark_seconds"], row["benchmark_seconds"])
         for root in roots
         for path in sorted((root / "results").glob("*/runs.parquet"))
         for row in _rounds(path)
