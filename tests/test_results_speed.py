@@ -44,8 +44,8 @@ def test_a_short_run_teaches_little(tmp_path: Path) -> None:
 
 
 def test_runs_of_other_specs_and_projects_teach(tmp_path: Path) -> None:
-    ran(tmp_path / "one", 200, 100, spec="a")
-    ran(tmp_path / "two", 200, 100, spec="b")
+    ran(tmp_path / "one", 400, 200, spec="a")
+    ran(tmp_path / "two", 400, 200, spec="b")
     assert measured_speed([tmp_path / "two"]) == pytest.approx(2, rel=0.02)
     assert measured_speed([tmp_path / "one", tmp_path / "two"]) == pytest.approx(2, rel=0.01)
 

@@ -20,20 +20,22 @@ _READ = ("spec", "stage", "started", "seconds", "benchmark_seconds", "device", "
 def measured_speed(roots: Iterable[Path]) -> float:
     """Return how long this machine's CPU takes, as a multiple of what the benchmark machine does.
 
-    The median over all rounds of training in the projects' `runs`, each weighted by the seconds it would take there;
-    drawn towards 1 while these are few. Runs on other hosts and on GPUs do not count, nor does a file that cannot be read or is another's.
+    The median over all rounds of training in the projects' `runs`, each weighted by its seconds; drawn towards 1 while
+    the benchmark machine would take few for them. Runs on other hosts and on GPUs do not count, nor does a file that
+    cannot be read or is another's.
     """
     found = sorted(
-        (row["seconds"] / row["benchmark_seconds"], row["benchmark_seconds"])
+        (row["seconds"] / row["benchmark_seconds"], row["seconds"], row["benchmark_seconds"])
         for root in roots
         for path in sorted((root / "results").glob("*/runs.parquet"))
         for row in _rounds(path)
     )
-    evidence = sum(seconds for _, seconds in found)
+    whole = sum(seconds for _, seconds, _ in found)
+    evidence = sum(expected for _, _, expected in found)
     passed = 0.0
-    for ratio, seconds in found:
+    for ratio, seconds, _ in found:
         passed += seconds
-        if passed >= evidence / 2:
+        if passed >= whole / 2:
             return math.exp(math.log(ratio) * evidence / (evidence + _SOME))
     return 1.0
 
