@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from saespec.plan.identity import NUMERICS
-from saespec.results.provenance import provenance
+from saespec.results.provenance import CUT_OFF, provenance
 
 
 def git(root, *arguments):
@@ -101,3 +101,29 @@ def test_committing_results_leaves_the_commit_of_their_sources(project):
     git(project, "add", ".")
     git(project, "commit", "--quiet", "-m", "results")
     assert made(project, sources=["specs/x.yaml"]) == before
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_what_a_shallow_clone_does_not_know_is_said(project, tmp_path_factory, depth):
+    """In the full clone the spec's commit is the second of three: one commit deep, the last seems to have made it."""
+    sources = ["specs/x.yaml"]
+    (project / "specs/x.yaml").write_text("a: 1")
+    git(project, "add", ".")
+    git(project, "commit", "--quiet", "-m", "spec")
+    at = git(project, "rev-parse", "HEAD")
+    for name in ("notes", "more"):
+        (project / name).write_text("other")
+        git(project, "add", ".")
+        git(project, "commit", "--quiet", "-m", name)
+    clone = tmp_path_factory.mktemp("clone") / "c"
+    git(project, "clone", "--quiet", f"--depth={depth}", f"file://{project}", str(clone))
+    (clone / "sub").mkdir()
+    assert made(clone, sources=sources)["saespec.git_commit"] == CUT_OFF
+    assert made(clone / "sub", sources=["../specs/x.yaml"])["saespec.git_commit"] == CUT_OFF
+    (clone / "specs/x.yaml").write_text("a: 2")
+    assert made(clone, sources=sources)["saespec.git_dirty"] == "true"
+    git(clone, "commit", "--quiet", "-am", "known")
+    assert made(clone, sources=sources)["saespec.git_commit"] == git(clone, "rev-parse", "HEAD")
+    git(clone, "reset", "--quiet", "--hard", "HEAD~1")
+    git(clone, "fetch", "--quiet", "--unshallow")
+    assert made(clone, sources=sources)["saespec.git_commit"] == at

@@ -231,6 +231,35 @@ def test_a_ratio_of_a_default_and_of_a_swept_section(tmp_path: Path) -> None:
         ("  grid: {seed: [1, x]}", 0, 20, "sweep.grid.seed.1", "must be a whole number"),
         ("  grid: {seed: [1, 2, 1]}", 0, 23, "sweep.grid.seed.2", "twice"),
         ("  grid: {data.active: [1, 1.0]}", 0, 27, "sweep.grid.data.active.1", "twice"),
+        (
+            f"  grid: {{data.active: [{2**53}, {2**53 + 1}]}}",
+            0,
+            42,
+            "sweep.grid.data.active.1",
+            f"{2**53 + 1} is {2**53} here",
+        ),
+        ("  zip: {seed: [1, 2, 1], train.steps: [3, 4, 3]}", 0, 46, "train.steps", "is there twice"),
+        (
+            f"  grid: {{seed: {{from: 1, to: {2**53}, per_decade: 1}}}}",
+            0,
+            30,
+            "sweep.grid.seed.to",
+            f"less than 2^53 ({2**53})",
+        ),
+        (
+            f"  grid: {{seed: {{of: train.steps, ratios: [{2**53 + 1}]}}}}",
+            0,
+            43,
+            "sweep.grid.seed.ratios.0",
+            "less than 2^53",
+        ),
+        (
+            "  grid: {data.active: {from: 1.0000001, to: 1, per_decade: 1}}",
+            0,
+            45,
+            "sweep.grid.data.active.to",
+            "to (1) must be larger than from (1.0000001)",
+        ),
         ("  grid: {sae.kind: [relu, topk]}", 0, 27, "sweep.grid.sae.kind.1", "must be relu"),
         ("  grid: {data.correlation: [rnd]}", 0, 29, "sweep.grid.data.correlation.0", "one of none, random"),
         (
@@ -500,3 +529,15 @@ def test_a_field_that_the_spec_sets_and_no_cell_reads_is_refused(tmp_path: Path)
         f"{text.replace('kind: ica', 'kind: relu')}sweep: {{beside: [{{sae: {{kind: ica, latents: 3}}}}]}}"
     )
     assert len(load_text(tmp_path, with_others).points) == 1 + 1
+
+
+def test_whole_numbers_beyond_floats_are_values_of_their_own(tmp_path: Path) -> None:
+    seeds = [2**53, 2**53 + 1, 2**63 - 1]
+    found = load_text(tmp_path, sweep(f"  grid: {{seed: {seeds}}}"))
+    assert [cell.config.seed for cell in resolve_cells(found)] == seeds
+    assert len({cell.id for cell in resolve_cells(found)}) == 3
+
+
+def test_paired_values_may_come_again(tmp_path: Path) -> None:
+    found = swept(tmp_path, "  zip: {seed: [1, 1, 2], train.steps: [10, 20, 10]}")
+    assert [tuple(point.values()) for point in found] == [(1, 10), (1, 20), (2, 10)]

@@ -16,6 +16,7 @@ from saespec.spec.report import Figure
 from . import vega
 from .chart import complaint, refused
 from .finish import finished
+from .numbers import exact_records
 from .png import repacked
 from .shown import shown
 from .theme import CONFIG
@@ -79,7 +80,7 @@ def dressed(
     figure: Figure, vega_lite: Mapping[str, Any], rows: Rows, notes: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Return a chart with rows, the figure's title, caption and notes under it, and the house look."""
-    records = rows.records()
+    records = exact_records(figure.vega_lite, rows)
     own = {key: value for key, value in vega_lite.items() if key != "config"}
     title: dict[str, Any] = {"text": _wrapped(figure.title, _TITLE_WIDTH)}
     below = [line for text in (figure.caption, *notes) for line in _wrapped(text, _CAPTION_WIDTH)]

@@ -6,9 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .theme import NUMBER_LABEL
+from .numbers import digits, is_discrete
+from .theme import number_label
 
 _LEGENDS = ("color", "fill", "stroke", "shape", "size", "opacity", "strokeDash", "strokeWidth")
+
+_GUIDES = {"x": "axis", "y": "axis", "row": "header", "column": "header", "facet": "header"}
 
 _IS_DECADE = "abs(log(datum.value) / LN10 - round(log(datum.value) / LN10)) < 1e-6"
 _DECADES = {
@@ -27,14 +30,25 @@ def finished(part: Any, records: Sequence[Mapping[str, Any]]) -> Any:
     if not isinstance(part, Mapping):
         return part
     result = {key: finished(value, records) for key, value in part.items()}
+    if isinstance(facet := result.get("facet"), dict):
+        for field in [facet] if "field" in facet else facet.values():
+            _told_apart(field, "header", records)
     if isinstance(encoding := result.get("encoding"), dict):
         for channel, field in encoding.items():
             if isinstance(field, dict) and "field" in field:
                 if channel in _LEGENDS and field.get("type") in ("ordinal", "nominal"):
-                    _add(field, "legend", {"labelExpr": NUMBER_LABEL})
+                    _add(field, "legend", {"labelExpr": number_label(digits(field, records))})
                 elif channel in ("x", "y") and _spans_decades(field, records):
                     _add(field, "axis", _DECADES)
+                elif guide := _GUIDES.get(channel):
+                    _told_apart(field, guide, records)
     return result
+
+
+def _told_apart(field: dict[str, Any], guide: str, records: Sequence[Mapping[str, Any]]) -> None:
+    """Longer labels than those of the theme, where these are the same for two numbers."""
+    if is_discrete(field) and (needed := digits(field, records)) != 3:
+        _add(field, guide, {"labelExpr": number_label(needed)})
 
 
 def _add(field: dict[str, Any], guide: str, defaults: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from saespec.results.query import Rows
 
-from .units import Source, Unit, units
+from .units import Source, Unit, column_of, type_of, units
 
 _COLORS = ("color", "fill", "stroke", "opacity", "fillOpacity", "strokeOpacity", "strokeWidth")
 _PLAIN = frozenset({"point", "circle", "square", "bar", "rect", "tick", "rule", "text", "arc"})
@@ -40,9 +40,6 @@ _SKIPS_NULL = frozenset({
     "sum", "variance", "variancep",
 })  # fmt: skip
 _DISCRETE = frozenset({"band", "bin-ordinal", "ordinal", "point"})
-_NUMERIC = frozenset({
-    "identity", "linear", "log", "pow", "quantile", "quantize", "sequential", "sqrt", "symlog", "threshold",
-})  # fmt: skip
 _MISSING = ("NULL", "NaN", "infinite")
 _WORDS = (*_MISSING, "0", "negative")
 """What values are that cannot be shown, in the order in which they are told."""
@@ -104,11 +101,11 @@ def _judged(unit: Unit) -> _Judged:
         return judged
     columns = unit.source.columns - unit.made
     for channel, definition in unit.encoding.items():
-        name = _column(definition)
+        name = column_of(definition)
         main = channel.removesuffix("2")
         if name not in columns or not _is_judged(unit, channel):
             continue
-        start = _column(unit.encoding.get(main))
+        start = column_of(unit.encoding.get(main))
         if channel != main and not (start in columns and _is_raw(definition, unit.encoding[main])):
             continue
         on_log = _on_log(unit, channel)
@@ -149,7 +146,7 @@ def _is_judged(unit: Unit, channel: str) -> bool:
     aggregate = definition.get("aggregate")
     if aggregate is not None and (not isinstance(aggregate, str) or aggregate not in _SKIPS_NULL):
         return False
-    if _type(unit.encoding.get(main, {})) not in ("quantitative", "temporal"):
+    if type_of(unit.encoding.get(main, {})) not in ("quantitative", "temporal"):
         return False
     scale = unit.encoding.get(main, {}).get("scale", {})
     return scale is not None and scale.get("type") not in _DISCRETE
@@ -197,7 +194,7 @@ def _is_elsewhere(judged: list[_Judged], source: Source, name: str, rows: set[in
     """Whether another mark shows some of these values of a field."""
     return any(
         one.unit.source in (source, None)
-        and any(_column(definition) == name for definition in one.unit.encoding.values())
+        and any(column_of(definition) == name for definition in one.unit.encoding.values())
         and not rows <= one.rows
         for one in judged
     )
@@ -244,30 +241,6 @@ def _is_stacked_area(unit: Unit) -> bool:
     ]
     groups = unit.encoding.keys() & {*_COLORS, "detail"}
     return unit.mark == "area" and bool(groups) and any(one not in (None, False) for one in stack)
-
-
-def _type(definition: Any) -> str:
-    """The type of a field, by Vega-Lite's rules where the author gives none."""
-    if not isinstance(definition, Mapping):
-        return ""
-    scale = definition.get("scale")
-    kind = scale.get("type", "") if isinstance(scale, Mapping) else ""
-    if "type" in definition:
-        return str(definition["type"])
-    if isinstance(definition.get("sort"), list):
-        return "ordinal"
-    if "timeUnit" in definition or kind in ("time", "utc"):
-        return "temporal"
-    is_number = definition.get("bin") or isinstance(definition.get("aggregate"), str) or kind in _NUMERIC
-    return "quantitative" if is_number else "nominal"
-
-
-def _column(definition: Any) -> str | None:
-    r"""The column that a channel shows, None if none or only a part of one; `a\.b` is a column with a dot."""
-    name = definition.get("field") if isinstance(definition, Mapping) else None
-    if not isinstance(name, str) or re.search(r"(?<!\\)[.\[]", name):
-        return None
-    return re.sub(r"\\(.)", r"\1", name)
 
 
 def _is_number(value: Any) -> bool:

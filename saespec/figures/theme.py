@@ -12,14 +12,19 @@ _AXIS = "#9aa5b1"
 # vl-convert brings Liberation Sans, so PNGs are the same on every machine; the rest is for browsers.
 _FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 
-NUMBER_LABEL = (
-    "isNumber(datum.value) && (datum.label) == '' + datum.value"
-    " ? format(datum.value, datum.value % 1 ? '.3~g' : ',d') : (datum.label)"
-)
-"""Label of a number on a discrete axis or legend: 0.0178, not 0.0177828; 16,384. Own formats win.
 
-The parentheses are for headers of facets, where Vega-Lite puts an expression in the place of `datum.label`.
-"""
+def number_label(digits: int = 3) -> str:
+    """Label of a number on a discrete axis or legend: 0.0178, not 0.0177828; 16,384. Own formats win.
+
+    With no digits, a fraction is told as it is.
+
+    The parentheses are for headers of facets, where Vega-Lite puts an expression in the place of `datum.label`.
+    """
+    number = "isNumber(datum.value) && (datum.label) == '' + datum.value"
+    if not digits:
+        return f"{number} && datum.value % 1 == 0 ? format(datum.value, ',d') : (datum.label)"
+    return f"{number} ? format(datum.value, datum.value % 1 ? '.{digits}~g' : ',d') : (datum.label)"
+
 
 CONFIG: dict[str, Any] = {
     "background": "white",
@@ -63,7 +68,7 @@ CONFIG: dict[str, Any] = {
         "titleLimit": 500,
     },
     "axisDiscrete": {
-        "labelExpr": NUMBER_LABEL,
+        "labelExpr": number_label(),
         "labelAngle": 0,
         "labelOverlap": "parity",
         "labelSeparation": 5,
@@ -86,7 +91,7 @@ CONFIG: dict[str, Any] = {
         "offset": 18,
     },
     "header": {
-        "labelExpr": NUMBER_LABEL,
+        "labelExpr": number_label(),
         "labelColor": _INK,
         "labelFontSize": 11.5,
         "titleColor": _INK,

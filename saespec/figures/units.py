@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,6 +17,9 @@ _SAME_ROWS = frozenset(
     {"bin", "calculate", "extent", "joinaggregate", "lookup", "stack", "timeUnit", "window"}
 )
 """Transforms that add fields to rows and leave the rows there are."""
+_NUMERIC = frozenset({
+    "identity", "linear", "log", "pow", "quantile", "quantize", "sequential", "sqrt", "symlog", "threshold",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,3 +129,27 @@ def _made(transform: Any) -> Iterator[str]:
         yield from [names] if isinstance(names, str) else names
         for value in transform.values():
             yield from _made(value) if isinstance(value, Mapping | list) else ()
+
+
+def type_of(definition: Any) -> str:
+    """The type of a field, by Vega-Lite's rules where the author gives none."""
+    if not isinstance(definition, Mapping):
+        return ""
+    scale = definition.get("scale")
+    kind = scale.get("type", "") if isinstance(scale, Mapping) else ""
+    if "type" in definition:
+        return str(definition["type"])
+    if isinstance(definition.get("sort"), list):
+        return "ordinal"
+    if "timeUnit" in definition or kind in ("time", "utc"):
+        return "temporal"
+    is_number = definition.get("bin") or isinstance(definition.get("aggregate"), str) or kind in _NUMERIC
+    return "quantitative" if is_number else "nominal"
+
+
+def column_of(definition: Any) -> str | None:
+    r"""The column that a channel shows, None if none or only a part of one; `a\.b` is a column with a dot."""
+    name = definition.get("field") if isinstance(definition, Mapping) else None
+    if not isinstance(name, str) or re.search(r"(?<!\\)[.\[]", name):
+        return None
+    return re.sub(r"\\(.)", r"\1", name)

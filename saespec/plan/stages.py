@@ -30,7 +30,7 @@ from .project import group_folder, results_folder
 TABLES = 2
 """Raised by hand when a measure's numbers or a table's columns change, not for a description. Retrains nothing."""
 
-DRAWINGS = 1
+DRAWINGS = 2
 """Raised by hand when the same figure is drawn, or the same claim judged, differently."""
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")

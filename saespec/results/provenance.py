@@ -13,6 +13,9 @@ from saespec.plan.identity import NUMERICS
 _GENERATED = ("results", "dvc.yaml", "dvc.lock", ".dvc", ".dvcignore", ".saespec")
 """What saespec and DVC write themselves at a project's root: never makes the project dirty."""
 
+CUT_OFF = "unknown (older than this shallow clone; git fetch --unshallow brings it)"
+"""In place of a commit that depends on how deep a clone is."""
+
 _OF_ONE_TABLE = ("saespec.table", "saespec.format")
 
 
@@ -29,7 +32,7 @@ def provenance(
 
     `device` is the kind of device (cpu, cuda), `torch` its version, `root` the project that holds the
     results: the commit is the last one of its repository that touched `sources` (spec files, relative to
-    `root`) or the code in `saespec/`, or "none"; dirty means that these are not as committed. Without
+    `root`) or the code in `saespec/`, "none" or `CUT_OFF`; dirty means that these are not as committed. Without
     sources, everything counts but what saespec and DVC generate.
     """
     commit, dirty = _git(Path(root), [str(source) for source in sources])
@@ -76,8 +79,18 @@ def _git(root: Path, sources: Sequence[str]) -> tuple[str, str]:
     changes = _run_git(root, "status", "--porcelain", "--", *what)
     # The last commit that touched what the table is made from: committing results, or a README, changes no
     # table's bytes.
-    last = _run_git(root, "log", "-1", "--format=%H", "--", *what) or commit
-    return last.strip(), "true" if changes is None or changes else "false"
+    last = (_run_git(root, "log", "-1", "--format=%H", "--", *what) or commit).strip()
+    if last in _cut_off(root):
+        last = CUT_OFF
+    return last, "true" if changes is None or changes else "false"
+
+
+def _cut_off(root: Path) -> Sequence[str]:
+    """Commits of a shallow clone whose parents it lacks: each seems to have touched every file."""
+    path = _run_git(root, "rev-parse", "--git-path", "shallow")
+    assert path is not None
+    file = root / path.strip()  # relative to where git was asked
+    return file.read_text().split() if file.exists() else ()
 
 
 def _run_git(root: Path, *arguments: str) -> str | None:

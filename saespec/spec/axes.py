@@ -19,10 +19,14 @@ from saespec.errors import Problem
 from .fields import SECTIONS, Field, cell_fields, holder, literals, place
 from .hints import field_hint, takes
 from .messages import locate, sentences
+from .scalars import number_text
 from .spec import Case, Range, Ratio, Spec, Sweep
 from .yaml import Mapping, Mark, Scalar, Sequence
 
 MAX_VALUES = 10_000
+EXACT = 2**53
+"""Below, floating-point numbers tell whole numbers apart."""
+_TOO_LARGE = f"must be less than 2^53 ({EXACT}): beyond, numbers are not exact here"
 
 Path: TypeAlias = tuple[str, ...]
 """Keys from the top of the spec; an axis name is one key."""
@@ -162,22 +166,26 @@ class _Check:
             self.complain(at, f"has {len(axis):,} values; {MAX_VALUES:,} are the most")
             return []
         settings = [Setting(path, value, self.value_mark(at, i), part) for i, value in enumerate(axis)]
-        seen: set[str] = set()
+        seen: dict[str, Any] = {}
         for i, setting in enumerate(settings):
             if fields and not self.value((*at, str(i)), fields, setting.value, setting.mark):
                 continue
-            token = repr(_as_written(setting.value))
-            if token in seen:
-                text = f"{setting.value!r} is in the list twice"
+            token = repr(_as_taken(setting.value, fields))
+            if token in seen and part == "grid":  # paired values may come again, their pairs may not
+                same = seen[token] == setting.value
+                text = f"{setting.value!r} is {'in the list twice' if same else f'{seen[token]!r} here'}"
                 self.complain((*at, str(i)), text, "remove one", setting.mark)
-            seen.add(token)
+            seen[token] = setting.value
         return settings
 
     def range(self, at: SequenceType[str], fields: SequenceType[Field], axis: Range) -> list[Setting]:
         mark = locate(self.tree, at)[0]
         if axis.to <= axis.from_:
-            message = f"to ({axis.to:g}) must be larger than from ({axis.from_:g})"
+            message = f"to ({number_text(axis.to)}) must be larger than from ({number_text(axis.from_)})"
             self.complain((*at, "to"), message)
+            return []
+        if takes_whole(fields) and axis.to >= EXACT:
+            self.complain((*at, "to"), _TOO_LARGE, "write a list")
             return []
         steps = math.log10(axis.to / axis.from_) * axis.per_decade
         if steps > MAX_VALUES:
@@ -188,7 +196,8 @@ class _Check:
             reached = [axis.from_ * 10**d for d in decades if d > 0 and d + math.log10(axis.from_) < 308]
             reached = [to for to in reached if self.whole_range(fields, axis.from_, to, axis.per_decade)]
             hint = f"write to: {' or '.join(f'{value:.6g}' for value in reached)}" if reached else ""
-            message = f"{axis.per_decade:g} values per decade from {axis.from_:g} do not meet {axis.to:g}"
+            ends = f"from {number_text(axis.from_)} do not meet {number_text(axis.to)}"
+            message = f"{axis.per_decade:g} values per decade {ends}"
             self.complain((*at, "to"), message, hint)
             return []
         settings = []
@@ -224,15 +233,22 @@ class _Check:
             mark = self.value_mark((*at, "ratios"), i)
             if ratio <= 0:
                 self.complain((*at, "ratios", str(i)), f"must be more than 0, not {ratio:g}", "", mark)
+            elif ratio >= EXACT:
+                self.complain((*at, "ratios", str(i)), _TOO_LARGE, "write a list", mark)
             if ratio in axis.ratios[:i]:
-                self.complain((*at, "ratios", str(i)), f"{ratio:g} is in the list twice", "remove one", mark)
+                text = f"{number_text(ratio)} is in the list twice"
+                self.complain((*at, "ratios", str(i)), text, "remove one", mark)
             settings.append(Setting(at[2], Decimal(repr(ratio)), mark, at[1], axis.of))
         return settings
 
 
-def _as_written(value: Any) -> Any:
-    """2 and 2.0 are the same value of a sweep."""
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+def _as_taken(value: Any, fields: SequenceType[Field]) -> Any:
+    """2 and 2.0 are the same value of a sweep; whole numbers beyond 2^53 are, where a field takes floats only."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    if takes_whole(fields):
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+    return float(value)
 
 
 def _types(fields: SequenceType[Field]) -> set[Any]:

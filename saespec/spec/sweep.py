@@ -19,6 +19,7 @@ from .axes import CaseLabel, Factors, Setting, factors_of, takes_whole
 from .effect import Watch
 from .fields import SECTIONS, cell_fields, flat, ousted, place
 from .messages import locate, sentences
+from .scalars import number_text
 from .spec import CellConfig, Spec
 from .yaml import Mapping, Mark
 
@@ -259,4 +260,4 @@ def _twice(
 
 
 def _show(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return number_text(value) if isinstance(value, float) else str(value)

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from .base import Conflict, Consistent, Strict, kind_shorthand
 from .columns import Stored
+from .scalars import number_text
 
 
 class NoCorrelation(Strict):
@@ -68,7 +69,9 @@ class UniformCoefficients(Consistent):
 
     def conflicts(self) -> Iterator[Conflict]:
         if self.low >= self.high:
-            yield Conflict("low", f"must be smaller than high ({self.high:g}), not {self.low:g}")
+            yield Conflict(
+                "low", f"must be smaller than high ({number_text(self.high)}), not {number_text(self.low)}"
+            )
 
 
 class ToyData(Consistent):
@@ -118,4 +121,6 @@ class ToyData(Consistent):
 
     def conflicts(self) -> Iterator[Conflict]:
         if self.active > self.features:
-            yield Conflict("active", f"must be at most features ({self.features}), not {self.active:g}")
+            yield Conflict(
+                "active", f"must be at most features ({self.features}), not {number_text(self.active)}"
+            )
