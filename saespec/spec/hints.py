@@ -16,6 +16,8 @@ from .fields import Field, Model, Place, cell_fields, holder, key, literals, mod
 from .spec import Spec
 from .yaml import Mapping, Node, Scalar, parse_value, plain
 
+_NOTHING = object()
+
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`did you mean latents?`, or the possibilities when they are few, or nothing."""
@@ -30,12 +32,13 @@ def _closest(word: str, options: SequenceType[str]) -> str:
     return next(option for option in options if option.lower() == close[0]) if close else ""
 
 
-def key_hint(path: SequenceType[str], owners: SequenceType[Model], tree: Mapping | None) -> str:
+def key_hint(path: SequenceType[str], value: Any, owners: SequenceType[Model], tree: Mapping | None) -> str:
     """What somebody may have meant by a key that is not known here: a field elsewhere, or one of these."""
     word = path[-1]
     known = [key(n, f) for owner in owners for n, f in owner.model_fields.items()]
     dotted = ".".join(path)
-    if tree is not None and (meant := elsewhere(word, tree, (dotted,))):
+    inside_an_axis = path[0] == "sweep" and len(path) > 3
+    if tree is not None and not inside_an_axis and (meant := elsewhere(word, tree, (dotted,), value)):
         return meant
     hint = did_you_mean(word, known)
     if "did you mean" in hint:
@@ -57,10 +60,13 @@ def _other_kinds(path: SequenceType[str], owners: SequenceType[Model]) -> str:
     return f"goes with {' or '.join(kinds)}" if kinds else ""
 
 
-def elsewhere(word: str, tree: Mapping, but: SequenceType[str] = ()) -> str:
-    """A field of that name in another place that the spec has, for keys at the wrong level."""
+def elsewhere(word: str, tree: Mapping, but: SequenceType[str] = (), value: Any = _NOTHING) -> str:
+    """A field of that name in another place that the spec has, which takes the value if one does."""
     paths = [path for path in cell_fields() if path.rpartition(".")[2] == word and path not in but]
     paths = sorted((path for path in paths if reachable(path, tree)), key=lambda path: path.count("."))
+    if value is not _NOTHING:
+        taking = [p for p in paths if any(takes(f.info, value) for f in cell_fields()[p])]
+        paths = taking or ([] if isinstance(value, dict | list) else paths)
     return f"did you mean {' or '.join(paths)}?" if 0 < len(paths) <= 3 else ""
 
 
@@ -88,7 +94,7 @@ def reachable(path: str, tree: Mapping) -> bool:
 
 
 def _members(info: FieldInfo, node: Node | None) -> tuple[Model, ...]:
-    """The models of a field that a section is of: one, if its kind is written or its default's."""
+    """The models of a field that a section is of: one, if its kind is written or its default's; all, if none is."""
     members = models(info.annotation)
     if len(members) < 2:
         return members
@@ -104,7 +110,8 @@ def _members(info: FieldInfo, node: Node | None) -> tuple[Model, ...]:
             and inner.value in literals(member.model_fields[name].annotation)
         ):
             return (member,)
-    return ()
+    tags = {tag(member) for member in members}
+    return () if isinstance(node, Scalar) or tags & set(getattr(node, "items", ())) else members
 
 
 def as_written(value: Any, node: Node | None) -> str:
@@ -179,9 +186,6 @@ def takes(info: FieldInfo, value: Any) -> bool:
     return True
 
 
-_NOTHING = object()
-
-
 def _first_valid(texts: Iterable[str], at: Place) -> str:
     """The first text that, as YAML, the field takes; of a place that is no field's, the first that is YAML."""
     for text in texts:
@@ -191,9 +195,13 @@ def _first_valid(texts: Iterable[str], at: Place) -> str:
         if at.is_field and at.info is not None:
             if takes(at.info, value):
                 return text
-        elif not isinstance(value, str) or text.startswith('"'):
+        elif _is_number(value) or text.startswith(('"', "[")):
             return text
     return ""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _parsed(text: str) -> Any:

@@ -94,7 +94,7 @@ def _sentence(detail: ErrorDetails, at: Place, tree: Mapping | None, node: Node 
     if kind == "missing":
         return "is missing", (at.info.description or "").rstrip(".") if at.info else ""
     if kind == "extra_forbidden":
-        return "is not a known key", key_hint(at.path, at.owners, tree)
+        return "is not a known key", key_hint(at.path, value, at.owners, tree)
     if kind in ("union_tag_invalid", "literal_error"):
         return _not_one_of(value, kind, ctx, node)
     if kind == "union_tag_not_found":
