@@ -61,7 +61,7 @@ def test_the_first_run(first_run: tuple[Path, Said]) -> None:
     root, said = first_run
     assert said.code == 0, said.err
     assert said.out.startswith(
-        "tiny: A tiny spec\n2 cells in 1 group; 2 to train, about 15 s\n\nclaims   1 of 2 claims hold\n"
+        "tiny: A tiny spec\n2 cells in 1 group; 2 to train, about 13 s\n\nclaims   1 of 2 claims hold\n"
     )
     assert "figures  results/tiny/figures/curve.png\n" in said.out
     assert "  train-d8-b32  2 cells  best MMCS 0." in said.err

@@ -98,7 +98,10 @@ def _not_drawn(spec: Spec, folder: Path) -> list[str]:
     """A line for each figure that does not show all of its data, and an empty one after them."""
     lines = []
     for name in spec.figures:
-        _, made = document.read(folder / "figures" / f"{name}.vl.json", document.CHART)
+        path = folder / "figures" / f"{name}.vl.json"
+        if not path.exists():  # the figures stage has not run or has failed; claims have their own
+            continue
+        _, made = document.read(path, document.CHART)
         if texts := made.get(document.NOT_DRAWN):
             lines.append(f"- Not drawn: {name}: {_cell('; '.join(texts))}")
     return [*lines, ""] if lines else []
