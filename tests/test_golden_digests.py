@@ -1,0 +1,115 @@
+"""Bits that equal cells must keep giving: every way in which a cell is trained or fitted, to its last step.
+
+Where torch, processor and threads are those of the digests all bits count; elsewhere the numbers do, with a tolerance
+that a wrong sign or a lost factor exceeds. Run this file as a program to write what the tree at hand gives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from cells import cell as small
+
+from saespec.plan.identity import cell_id
+from saespec.plan.model import Cell
+from saespec.sae.checkpoint import Store, read
+from saespec.sae.fit import fit
+from saespec.sae.train import train
+from saespec.spec.spec import CellConfig
+
+CPU = torch.device("cpu")
+FILE = Path(__file__).parent / "golden" / "digests.json"
+ROUNDING = {"float32": 2e-3, "bfloat16": 3e-2}
+"""How far numbers may be off on other processors, relative."""
+
+
+def ways() -> dict[str, list[Cell]]:
+    """Cells of one stack for each way, by name."""
+    found = {}
+    kinds = {"relu": 1.0, "tied_relu": 1.4}
+    for (kind, scale), precision, products, norm in product(
+        kinds.items(), ("float32", "bfloat16"), ("dense", "sparse"), ("unit", "unit_in_forward")
+    ):
+        name = f"{kind} {precision} {products} {norm}"
+        found[name] = _stack(
+            kind=kind, precision=precision, products=products, decoder_norm=norm, l1_scale=scale
+        )
+    found["relu with movement"] = _stack(movement=True)
+    found["relu, noise on the input"] = _stack(input_noise=0.1)
+    found["relu, summed loss"] = _stack(reconstruction="sum", per="sample", l1_scale=0.3)
+    found["relu, correlated data"] = _stack(correlation="random", decay={"rule": "multiply", "rate": 0.99})
+    for kind in ("pca", "ica", "random", "neuron_basis"):
+        found[kind] = [_baseline(kind)]
+    return found
+
+
+def _stack(l1_scale: float = 1.0, **changes: Any) -> list[Cell]:
+    """Cells of which, where products are sparse, one becomes sparse and one stays dense."""
+    shape = {"dim": 96, "features": 128, "latents": 128, "batch": 64, "steps": 70, "active": 3.0, "lr": 5e-3}
+    return [small(l1=l1 * l1_scale, seed=seed, **{**shape, **changes}) for l1, seed in ((0.01, 0), (0.5, 1))]
+
+
+def _baseline(kind: str) -> Cell:
+    config = small(dim=16, features=12, steps=20, batch=64).config
+    values = config.model_dump(mode="json", exclude_unset=True)
+    changed = CellConfig.model_validate({**values, "sae": {"kind": kind, "latents": 16}})
+    return Cell(cell_id(changed), changed)
+
+
+def found(cells: list[Cell], folder: Path) -> dict[str, Any]:
+    """Digest of each cell's tensors, and the numbers at the end of its curve."""
+    store = Store(folder)
+    learn = fit if cells[0].config.sae.kind in ("pca", "ica", "random", "neuron_basis") else train
+    learn(cells, store, [CPU])
+    tensors = [read(store.cell(cell.id))[0] for cell in cells]
+    return {
+        "digests": [_digest(own) for own in tensors],
+        "numbers": [own["curve"][-1].tolist()[1:6] for own in tensors],
+    }
+
+
+def _digest(tensors: dict[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode() + tensors[name].contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def machine() -> dict[str, str]:
+    """What the last bits depend on besides the cell."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+        "processor": names[0] if names else platform.processor(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+GOLDEN = json.loads(FILE.read_text()) if FILE.exists() else {"machines": [], "ways": {}}
+
+
+@pytest.mark.parametrize("way", ways())
+def test_a_cell_has_the_bits_that_it_had(way: str, tmp_path: Path) -> None:
+    expected, got = GOLDEN["ways"][way], found(ways()[way], tmp_path)
+    rounding = ROUNDING["bfloat16" if "bfloat16" in way else "float32"]
+    for mine, theirs in zip(got["numbers"], expected["numbers"], strict=True):
+        assert mine == pytest.approx(theirs, rel=rounding, abs=1e-6)
+    if machine() == GOLDEN["machine"]:
+        assert got["digests"] == expected["digests"]
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as scratch:
+        each = {name: found(cells, Path(scratch) / str(i)) for i, (name, cells) in enumerate(ways().items())}
+    FILE.write_text(json.dumps({"machine": machine(), "ways": each}, indent=1) + "\n")
