@@ -6,6 +6,7 @@ import pytest
 import torch
 from cells import cell
 
+from saespec.sae.assembly import dictionary
 from saespec.sae.loss import l1_scale, reconstruction_scale
 from saespec.sae.stack import Stack
 
@@ -34,11 +35,11 @@ def test_gradients_are_those_of_the_loss(
     )
     stack = Stack(cells, CPU)
     stack.initialise()
-    stack.forward_params()
+    stack.gradients.effective()
     generator = torch.Generator().manual_seed(0)
     target = torch.randn(2, 32, 16, generator=generator)
     x = target + torch.randn(2, 32, 16, generator=generator) if noisy else target
-    stack.gradients(stack.params, stack.grads, x, target)
+    stack.gradients(x, target)
     for n, own in enumerate(cells):
         params = {name: value[n].double().requires_grad_() for name, value in stack.params.items()}
         autograd_loss(params, own.config, x[n].double(), target[n].double()).backward()
@@ -52,7 +53,7 @@ def test_a_step_is_a_step_of_torch_adam_on_a_unit_norm_dictionary() -> None:
     own = cell()
     stack = Stack((own,), CPU)
     stack.initialise()
-    stack.forward_params()
+    stack.gradients.effective()
     params = {name: value[0].clone().requires_grad_() for name, value in stack.params.items()}
     adam = torch.optim.Adam(params.values(), lr=own.config.train.optimizer.lr)
     for t in range(5):
@@ -73,13 +74,13 @@ def test_elements_normalised_in_the_forward_pass_keep_their_length(kind: str) ->
     own = cell(kind=kind, decoder_norm="unit_in_forward")
     stack = Stack((own,), CPU)
     stack.initialise()
-    stack.params[stack.architecture.DICTIONARY].mul_(torch.linspace(0.5, 2, 24)[:, None])
+    stack.params[dictionary(own.config)].mul_(torch.linspace(0.5, 2, 24)[:, None])
     params = {name: value[0].clone().requires_grad_() for name, value in stack.params.items()}
     adam = torch.optim.Adam(params.values(), lr=own.config.train.optimizer.lr)
     for t in range(5):
         x = torch.randn(1, 32, 16, generator=torch.Generator().manual_seed(t)).expand(2, -1, -1)
         adam.zero_grad()
-        trained = params[stack.architecture.DICTIONARY]
+        trained = params[dictionary(own.config)]
         unit = trained / trained.norm(dim=1, keepdim=True)
         weights = {
             "bias": params["bias"],
@@ -92,7 +93,7 @@ def test_elements_normalised_in_the_forward_pass_keep_their_length(kind: str) ->
         for name, value in params.items():
             assert torch.allclose(stack.params[name][0], value, rtol=1e-3, atol=1e-5), (t, name)
     stack.finish()
-    norms = stack.architecture.dictionary(stack.params).norm(dim=2)
+    norms = stack.params[dictionary(stack.cells[0].config)].norm(dim=2)
     assert torch.allclose(norms, torch.ones_like(norms), atol=1e-6)
 
 
@@ -112,5 +113,5 @@ def test_dictionary_elements_have_unit_length_after_finishing() -> None:
     x = torch.randn(2, 32, 16)
     stack.step(x, x)
     stack.finish()
-    norms = stack.architecture.dictionary(stack.params).norm(dim=2)
+    norms = stack.params[dictionary(stack.cells[0].config)].norm(dim=2)
     assert torch.allclose(norms, torch.ones_like(norms), atol=1e-6)

@@ -11,9 +11,10 @@ from cells import cell, stop_after
 
 from saespec.errors import Interrupted
 from saespec.plan.model import Cell
-from saespec.sae import relu_sparse
 from saespec.sae.checkpoint import Store
-from saespec.sae.relu_sparse import flat_nonzero, runs, sparse_below
+from saespec.sae.products import mixed as products
+from saespec.sae.products.active import flat_nonzero
+from saespec.sae.products.mixed import runs, sparse_below
 from saespec.sae.stack import Stack, sort_key
 from saespec.sae.train import train
 
@@ -22,8 +23,8 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(autouse=True)
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relu_sparse, "EVERY", 4)
-    monkeypatch.setattr(relu_sparse, "sparse_below", lambda config: 0.4)
+    monkeypatch.setattr(products, "EVERY", 4)
+    monkeypatch.setattr(products, "sparse_below", lambda dtype, dim: 0.4)
 
 
 def mixed(**changes: object) -> list[Cell]:
@@ -56,9 +57,10 @@ def test_gradients_are_those_of_dense_products(precision: str, shared: bool) -> 
     dense = Stack(tuple(cell(l1=c.config.loss.sparsity.coefficient, precision=precision) for c in cells), CPU)
     x = torch.randn(len(cells), 32, 16, generator=torch.Generator().manual_seed(99)).relu()
     x = x[:1].expand(len(cells), -1, -1) if shared else x
-    stack.forward_params()
-    stack.gradients(stack.params, stack.grads, x, x)
-    dense.gradients(stack.params, dense.grads, x, x)
+    for name, value in stack.params.items():
+        dense.params[name].copy_(value)
+    stack.gradients(x, x)
+    dense.gradients(x, x)
     tolerance = 1e-6 if precision == "float32" else 2e-2
     for name, expected in dense.grads.items():
         for n, own in enumerate(expected):
@@ -71,7 +73,7 @@ def test_a_stack_without_any_active_code_has_the_gradient_zero() -> None:
     stack.state["choice"]["sparse"].fill_(1)
     stack.params["bias"].fill_(-100.0)
     x = torch.ones(2, 32, 16)
-    stack.gradients(stack.params, stack.grads, x, x)
+    stack.gradients(x, x)
     assert all(not grad.any() for grad in stack.grads.values())
 
 
@@ -117,6 +119,6 @@ def test_runs_cover_what_is_wanted_by_two_rows_at_least() -> None:
 
 
 def test_narrow_vectors_are_never_multiplied_sparsely() -> None:
-    assert sparse_below(cell(dim=64).config) == 0
-    assert 0.1 < sparse_below(cell(dim=256).config) < sparse_below(cell(dim=768).config) < 0.2
-    assert sparse_below(cell(dim=256, precision="bfloat16").config) < 0.1
+    assert sparse_below(torch.float32, 64) == 0
+    assert 0.1 < sparse_below(torch.float32, 256) < sparse_below(torch.float32, 768) < 0.2
+    assert sparse_below(torch.bfloat16, 256) < 0.1

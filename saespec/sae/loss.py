@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Sequence
 
 from saespec.spec.spec import CellConfig
 
@@ -18,15 +17,11 @@ def l1_scale(config: CellConfig) -> float:
     return 1 / config.sae.latents if config.loss.sparsity.per == "latents" else 1.0
 
 
-def error_gradient(configs: list[CellConfig], device: torch.device) -> Tensor:
-    """What an error is multiplied by to be the loss's gradient by the reconstruction, [N, 1, 1], float32."""
-    return _column([2 * reconstruction_scale(c) / c.train.batch for c in configs], device)
+def error_gradient(configs: Sequence[CellConfig]) -> list[float]:
+    """What an error is multiplied by to be the loss's gradient by the reconstruction, for each cell."""
+    return [2 * reconstruction_scale(c) / c.train.batch for c in configs]
 
 
-def code_gradient(configs: list[CellConfig], device: torch.device) -> Tensor:
-    """The penalty's gradient by a code that is not zero, [N, 1, 1], float32."""
-    return _column([c.loss.sparsity.coefficient * l1_scale(c) / c.train.batch for c in configs], device)
-
-
-def _column(values: list[float], device: torch.device) -> Tensor:
-    return torch.tensor(values, dtype=torch.float64).float().view(-1, 1, 1).to(device)
+def code_gradient(configs: Sequence[CellConfig]) -> list[float]:
+    """What the penalty's derivative by a code is multiplied by, for each cell."""
+    return [c.loss.sparsity.coefficient * l1_scale(c) / c.train.batch for c in configs]

@@ -26,6 +26,12 @@ def aligned(n: int, *shape: int, device: torch.device, dtype: torch.dtype = torc
     return torch.zeros(n, padded(size, dtype), device=device, dtype=dtype)[:, :size].view(n, *shape)
 
 
+def alike(tensor: Tensor, *shape: int) -> Tensor:
+    """Zeros on the tensor's device, in its type, aligned; of its shape, or of another."""
+    n, *rest = shape or tensor.shape
+    return aligned(n, *rest, device=tensor.device, dtype=tensor.dtype)
+
+
 def rows_of(tensor: Tensor, rows: slice | None) -> Tensor:
     """Some rows of a stack, or, without a slice, all: slicing takes time too, a fiftieth of a small step."""
     return tensor if rows is None else tensor[rows]

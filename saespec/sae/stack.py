@@ -24,29 +24,30 @@ from saespec.plan.model import Cell
 from saespec.spec.spec import CellConfig
 from saespec.spec.train import Adam
 
-from .architecture import architecture
+from .gradients import Gradients
+from .initial import initial, shapes
 from .memory import padded
-from .norm import norm
 
 
 class Stack:
     """Parameters, gradients and Adam moments of cells that have the same shapes."""
 
-    def __init__(self, cells: tuple[Cell, ...], device: torch.device) -> None:
+    def __init__(
+        self, cells: tuple[Cell, ...], device: torch.device, dtype: torch.dtype = torch.float32
+    ) -> None:
         self.cells = cells
         self.device = device
+        self._dtype = dtype
         check_memory(cells[0].config, device)
         self.rows = with_idle(cells, device)
         configs = [cell.config for cell in self.rows]
-        self.architecture = architecture(configs[0])
-        self._shapes = self.architecture.shapes(configs[0])
+        self._shapes = shapes(configs[0])
         theta, mean, square, grads = (self._zeros() for _ in range(4))
         self.state = {"theta": theta, "mean": mean, "square": square}
         self.params = self._views(theta)
         self.grads = self._views(grads)
-        self.gradients = self.architecture.gradients(configs, device)
-        self.state["choice"] = self.gradients.choice
-        self._norm = norm(configs, self.architecture, self.params)
+        self.gradients = Gradients(configs, self.params, self.grads)
+        self.state |= self.gradients.state
         self.updates, self._one = torch.zeros((), device=device), torch.ones((), device=device)
         # Rows are sorted by optimiser, so that each distinct one updates one slice.
         self._optimizers: list[tuple[Adam, list[list[Tensor]]]] = []
@@ -61,13 +62,12 @@ class Stack:
         for n, cell in enumerate(self.rows):
             identity = {"sae": described(cell.config.sae), "dim": cell.config.data.dim}
             streams = Streams(canonical_json({**identity, "seed": cell.config.seed}), torch.device("cpu"))
-            for name, value in self.architecture.initial(cell.config, streams.host("init")).items():
+            for name, value in initial(cell.config, streams.host("init")).items():
                 self.params[name][n] = torch.tensor(value)
 
     def step(self, x_NBD: Tensor, target_NBD: Tensor) -> None:
         """One optimiser step of every cell on its batch."""
-        self.gradients(self.forward_params(), self.grads, x_NBD, target_NBD)
-        self._norm.back(self.grads)
+        self.gradients(x_NBD, target_NBD)
         self.updates += self._one  # a Python number would be made a tensor in every step
         for adam, (theta, grads, mean, square) in self._optimizers:
             torch._fused_adam_(
@@ -78,19 +78,15 @@ class Stack:
 
     def finish(self) -> None:
         """Bring the parameters into the form in which the next forward pass would use them."""
-        for name, value in self.forward_params().items():
+        for name, value in self.gradients.norm.forward(self.params).items():
             self.params[name].copy_(value)
-
-    def forward_params(self) -> dict[str, Tensor]:
-        """The parameters as the next forward pass takes them, its dictionary's elements of unit length."""
-        return self._norm.forward(self.params)
 
     def _zeros(self) -> dict[str, Tensor]:
         # A tensor for each parameter, not one for all: torch multiplies into a stack in one call only if the
         # stack is contiguous, and goes through it matrix by matrix otherwise.
         rows = len(self.rows)
         return {
-            name: torch.zeros(rows, padded(math.prod(shape)), device=self.device)
+            name: torch.zeros(rows, padded(math.prod(shape)), device=self.device, dtype=self._dtype)
             for name, shape in self._shapes.items()
         }
 

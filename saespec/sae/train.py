@@ -23,8 +23,10 @@ from saespec.plan.model import Cell
 from saespec.spec.spec import CellConfig
 
 from . import checkpoint
+from .assembly import dictionary
 from .batches import Batches, Sources
 from .captured import CapturedStep
+from .coder import decode, encode
 from .cosine import mean_max
 from .loss import l1_scale, reconstruction_scale
 from .movement import Movement
@@ -196,11 +198,12 @@ class Run:
 
     def record(self) -> None:
         """Add a row to every cell's curve, from a held-out batch; it stays on the device until it is asked for."""
-        architecture, params = self.stack.architecture, self.stack.forward_params()
+        gradients = self.stack.gradients
+        w = gradients.effective()
         x_NBD, target_NBD = self.batches.batch(HELD_OUT, self.step)
-        codes_NBL = architecture.encode(params, x_NBD)
-        error_NBD = architecture.decode(params, codes_NBL) - target_NBD
-        dictionary_NLD = architecture.dictionary(params)
+        codes_NBL = encode(w, gradients.activation, x_NBD)
+        error_NBD = decode(w, codes_NBL) - target_NBD
+        dictionary_NLD = w["decoder"]
         rows = []
         for n, cell in enumerate(self.stack.rows):
             # One cell at a time: a sum over the whole stack could be ordered by its width.
@@ -221,7 +224,7 @@ class Run:
         return self.curves[-1][:, CURVE.index("mmcs")].max().item() if self.curves else math.nan
 
     def _dictionary(self) -> Tensor:
-        return self.stack.architecture.dictionary(self.stack.params)
+        return self.stack.params[dictionary(self.stack.cells[0].config)]
 
     def save(self, store: checkpoint.Store) -> None:
         """Write a snapshot from which the stack, or any of its cells, continues bit for bit."""

@@ -1,0 +1,1 @@
+"""The nonlinearities, one a file."""
