@@ -237,6 +237,26 @@ def test_killing_everything_blocks_nothing(project: Path) -> None:
     assert finished(project)
 
 
+def test_a_dvc_that_is_killed_while_a_run_waits_for_it_blocks_nothing(project: Path) -> None:
+    compile_plan(planned(project / "specs/tiny.yaml", project), project)
+    plain = subprocess.Popen(
+        [sys.executable, "-m", "dvc", "repro"],
+        cwd=project,
+        env={**dvc.environment({}), "TROUBLE": json.dumps({"measure": "slow"})},
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    until((project / "slow.pid").exists)
+    waiting = start(project)
+    assert waiting.stdout
+    assert waiting.stdout.readline() == f"tiny: DVC is at work on it (pid {plain.pid}); waiting for it\n"
+    os.killpg(plain.pid, signal.SIGKILL)  # nobody looks after it: its process id stays taken
+    _, error = waiting.communicate(timeout=60)
+    plain.wait()
+    assert (waiting.returncode, error) == (0, "")
+    assert finished(project)
+
+
 def test_a_lock_file_cut_short_is_started_anew(project: Path) -> None:
     plan = planned(project / "specs/tiny.yaml", project)
     run(plan, project)

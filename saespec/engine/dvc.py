@@ -82,7 +82,11 @@ def repro(
     standard error passes through. `held` is a lock's descriptor that DVC is to hold too; `started` gets
     DVC's process id. SIGINT and SIGTERM are passed on as SIGINT, so that the running stage can save; a
     repeated SIGTERM as it is. `quiet` keeps DVC's own errors to itself; those of stages pass through.
+
+    What a killed DVC left behind is dropped first, each time: the one that was waited for may have been killed, and
+    until its parent looks after it DVC takes it for living.
     """
+    drop_stale_locks(root)
     command = [
         sys.executable,
         "-m",

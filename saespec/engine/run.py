@@ -51,7 +51,6 @@ def run(
         if all(state.state == "fresh" for state in states):
             return states
         _drop_notes(states, root)
-        dvc.drop_stale_locks(root)
         extra = {events.VARIABLE: str(told), VERBOSITY_VARIABLE: str(verbosity)}
         if device:
             extra[DEVICE_VARIABLE] = device
