@@ -41,11 +41,11 @@ measure: [recovery, losses]
 figures:
   mmcs:
     title: MMCS
-    sql: select l1_coefficient, mmcs from cells order by all
+    sql: select sparsity_coefficient, mmcs from cells order by all
     vega_lite:
       mark: point
       encoding:
-        x: {{field: l1_coefficient, type: quantitative}}
+        x: {{field: sparsity_coefficient, type: quantitative}}
         y: {{field: mmcs, type: quantitative}}
 claims:
   some_recovery:

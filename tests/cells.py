@@ -35,18 +35,29 @@ def cell(
     products: str = "dense",
     movement: bool = False,
     kind: str = "relu",
+    weights: str = "untied",
     decoder_norm: str = "unit",
+    sae: dict[str, Any] | None = None,
+    loss: dict[str, Any] | None = None,
+    train: dict[str, Any] | None = None,
     **data: Any,
 ) -> Cell:
-    """A cell on toy data; keyword arguments that are not named go to the data section."""
+    """A cell on toy data; `sae`, `loss` and `train` add to sections, what is not named goes to the data section."""
     toy = {"kind": "toy", "dim": dim, "features": features, "active": active, **data}
     config = CellConfig.model_validate(
         {
             "data": toy,
-            "sae": {"kind": kind, "latents": latents, "decoder_norm": decoder_norm},
+            "sae": {
+                "kind": kind,
+                "latents": latents,
+                "weights": weights,
+                "decoder_norm": decoder_norm,
+                **(sae or {}),
+            },
             "loss": {
                 "reconstruction": reconstruction,
                 "sparsity": {"kind": "l1", "coefficient": l1, "per": per},
+                **(loss or {}),
             },
             "train": {
                 "steps": steps,
@@ -57,6 +68,7 @@ def cell(
                 "precision": precision,
                 "movement": movement,
                 "products": products,
+                **(train or {}),
             },
             "seed": seed,
         }

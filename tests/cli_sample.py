@@ -40,12 +40,12 @@ figures:
   curve:
     title: MMCS against the coefficient
     sql: |
-      select l1_coefficient, mmcs
+      select sparsity_coefficient, mmcs
       from cells order by all
     vega_lite:
       mark: point
       encoding:
-        x: {field: l1_coefficient, type: quantitative}
+        x: {field: sparsity_coefficient, type: quantitative}
         y: {field: mmcs, type: quantitative}
 
 claims:

@@ -11,7 +11,7 @@ from saespec.results import parquet, schema, views
 from saespec.spec.report import Figure
 
 _ALPHA_LOG = {
-    "field": "l1_coefficient",
+    "field": "sparsity_coefficient",
     "type": "quantitative",
     "scale": {"type": "log"},
     "title": "L1 coefficient α",
@@ -25,10 +25,10 @@ FIGURES = {
             "coefficient and dictionary size. Larger dictionaries need larger coefficients, because the "
             "penalty is divided by the dictionary size. Rebuilds figure 3."
         ),
-        sql="select l1_coefficient, latent_ratio, mmcs from cells order by all",
+        sql="select sparsity_coefficient, latent_ratio, mmcs from cells order by all",
         vega_lite={
             "encoding": {
-                "x": {"field": "l1_coefficient", "type": "ordinal", "title": "L1 coefficient α"},
+                "x": {"field": "sparsity_coefficient", "type": "ordinal", "title": "L1 coefficient α"},
                 "y": {
                     "field": "latent_ratio",
                     "type": "ordinal",
@@ -64,7 +64,7 @@ FIGURES = {
     "lines": Figure(
         title="Recovery against the L1 coefficient",
         caption="One line a dictionary size. Dashed: a random dictionary.",
-        sql="select l1_coefficient, latent_ratio, mmcs, mmcs_chance from cells order by all",
+        sql="select sparsity_coefficient, latent_ratio, mmcs, mmcs_chance from cells order by all",
         vega_lite={
             "layer": [
                 {
@@ -94,7 +94,7 @@ FIGURES = {
     "facets": Figure(
         title="By dictionary size",
         caption="Facets share axes.",
-        sql="select l1_coefficient, latents, mmcs from cells where latents between 64 and 512 order by all",
+        sql="select sparsity_coefficient, latents, mmcs from cells where latents between 64 and 512 order by all",
         vega_lite={
             "facet": {"field": "latents", "type": "ordinal", "title": "Dictionary size"},
             "columns": 2,
@@ -117,7 +117,7 @@ FIGURES = {
     "side_by_side": Figure(
         title="Losses",
         caption="Left: reconstruction. Right: sparsity.",
-        sql="select l1_coefficient, reconstruction_loss, l1_loss from cells where latents = 128 order by all",
+        sql="select sparsity_coefficient, reconstruction_loss, sparsity_loss\nfrom cells where latents = 128 order by all",
         vega_lite={
             "hconcat": [
                 {
@@ -128,7 +128,10 @@ FIGURES = {
                         "y": {"field": field, "type": "quantitative", "title": title},
                     },
                 }
-                for field, title in (("reconstruction_loss", "Reconstruction loss"), ("l1_loss", "L1 loss"))
+                for field, title in (
+                    ("reconstruction_loss", "Reconstruction loss"),
+                    ("sparsity_loss", "L1 loss"),
+                )
             ]
         },
     ),

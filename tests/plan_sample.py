@@ -100,7 +100,7 @@ if kind == "plan":
     from saespec.plan.build import plan as build
     from saespec.spec.load import load
 
-    identity.NUMERICS = int(os.environ.get("NUMERICS", 1))
+    identity.NUMERICS = int(os.environ.get("NUMERICS", identity.NUMERICS))
     root = Path.cwd()
     plan = build(load(path, root=root), root)
     if not dvcfile.is_current(plan, root):

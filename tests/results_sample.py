@@ -42,11 +42,11 @@ def cell_rows() -> list[dict[str, Any]]:
                     "seed": 0,
                     "latents": latents,
                     "latent_ratio": ratio,
-                    "l1_coefficient": coefficient,
+                    "sparsity_coefficient": coefficient,
                     "mmcs": round(0.19 + 0.8 * recovered, 6),
                     "mmcs_chance": 0.19,
                     "dead_latents": max(0, int(latents * (distance - 0.4))),
-                    "l1_loss": 0.0 if distance > 1.4 else round(0.3 / (1 + math.exp(3 * distance)), 6),
+                    "sparsity_loss": 0.0 if distance > 1.4 else round(0.3 / (1 + math.exp(3 * distance)), 6),
                     "reconstruction_loss": round(0.001 + 0.02 / (1 + math.exp(-6 * (distance - 0.7))), 6),
                 }
             )

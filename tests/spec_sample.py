@@ -26,7 +26,7 @@ data:
 sae:
   kind: relu
   latents: 128
-  tied: false
+  weights: untied
 loss:
   reconstruction: mean
   sparsity: {kind: l1, coefficient: 0.1, per: latents}
@@ -53,14 +53,14 @@ figures:
   fig03_mmcs:
     title: "MMCS with the ground truth"
     sql: |
-      select l1_coefficient, latents, avg(mmcs) as mmcs
+      select sparsity_coefficient, latents, avg(mmcs) as mmcs
       from cells group by all order by all
-    vega_lite: {mark: rect, encoding: {x: {field: l1_coefficient, type: ordinal}}}
+    vega_lite: {mark: rect, encoding: {x: {field: sparsity_coefficient, type: ordinal}}}
 
 claims:
   goldilocks_zone:
     says: The range of acceptable L1 penalties is wide, almost an order of magnitude.
-    sql: select max(l1_coefficient) / min(l1_coefficient) as width from cells where mmcs >= 0.9
+    sql: select max(sparsity_coefficient) / min(sparsity_coefficient) as width from cells where mmcs >= 0.9
     holds: width >= 5
 """
 

@@ -89,7 +89,7 @@ def test_examples_that_nobody_measured(cli: Cli, cells: list[str], tmp_path: Pat
     [
         ("sae.latent: 12", "did you mean sae.latents?"),
         ("sae.latents: 13", "no cell has these values"),
-        ("sae.tied: 0", "no cell has these values"),
+        ("sae.weights: tied", "no cell has these values"),
         ("loss.sparsity.coefficient: 0.1", "no cell has these values"),
     ],
 )

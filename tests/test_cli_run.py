@@ -95,7 +95,7 @@ def test_the_example_that_run_prints_runs(cli: Cli, ran: Path) -> None:
     words = line.partition("saespec ")[2].split(" ", 1)
     said = cli(words[0], words[1].strip('"'))
     assert said.code == 0
-    assert "l1_coefficient" in said.out
+    assert "sparsity_coefficient" in said.out
 
 
 def test_strict_fails_for_a_claim_that_does_not_hold(cli: Cli, ran: Path) -> None:
@@ -247,7 +247,7 @@ def test_only_new_cells_train(cli: Cli, ran: Path) -> None:
     assert "1 cell (2 done before)" in said.err
     rows = cli(
         "sql",
-        "select c.l1_coefficient as l1, count(*) as runs from tiny.runs join tiny.cells c using (cell)"
+        "select c.sparsity_coefficient as l1, count(*) as runs from tiny.runs join tiny.cells c using (cell)"
         " group by 1 order by 1",
         "--format",
         "json",
@@ -276,7 +276,7 @@ def test_dvc_repro_alone_does_the_same(cli: Cli, ran: Path) -> None:
 
 
 def test_sql(cli: Cli, ran: Path) -> None:
-    query = "select l1_coefficient as l1, steps, null as nothing from tiny.cells order by 1"
+    query = "select sparsity_coefficient as l1, steps, null as nothing from tiny.cells order by 1"
     assert cli("sql", query).out == "  l1  steps  nothing\n0.05     50\n 0.3     50\n2 rows\n"
     assert cli("sql", query, "--format", "csv").out == "l1,steps,nothing\n0.05,50,\n0.3,50,\n"
     assert cli("sql", query, "--format", "json").json[1] == {"l1": 0.3, "steps": 50, "nothing": None}
@@ -295,7 +295,11 @@ def test_sql(cli: Cli, ran: Path) -> None:
 def test_what_a_figure_does_not_show_is_in_the_report_and_in_show(cli: Cli, ran: Path) -> None:
     assert cli("stage", "report").code == 0
     assert "Not drawn" not in (ran / "results/report.md").read_text()
-    edit(ran, "select l1_coefficient, mmcs", "select l1_coefficient, nullif(mmcs, max(mmcs) over ()) as mmcs")
+    edit(
+        ran,
+        "select sparsity_coefficient, mmcs",
+        "select sparsity_coefficient, nullif(mmcs, max(mmcs) over ()) as mmcs",
+    )
     assert cli("figures").code == 0
     assert cli("stage", "report").code == 0
     line = "1 of 2 values of mmcs is NULL and not drawn"
@@ -337,7 +341,9 @@ def test_show(cli: Cli, ran: Path) -> None:
 
 
 def test_explain(cli: Cli, ran: Path) -> None:
-    cell = cli("sql", "select cell from cells where l1_coefficient = 0.3", "--format", "json").json[0]["cell"]
+    cell = cli("sql", "select cell from cells where sparsity_coefficient = 0.3", "--format", "json").json[0][
+        "cell"
+    ]
     found = cli("explain", cell[:5], "--json").json
     assert (found["name"], found["in_store"]) == (cell, True)
     assert Path(found["checkpoint"]).exists()

@@ -15,7 +15,7 @@ def test_a_good_spec(cli: Cli, project: Path) -> None:
 def test_all_problems_of_fields_and_of_queries_at_once(cli: Cli, project: Path) -> None:
     edit(project, "latents: 12", "latnts: 12")
     edit(project, "steps: 50", "steps: 1.5")
-    edit(project, "select l1_coefficient, mmcs\n", "select l1_coefficient, mcs\n")
+    edit(project, "select sparsity_coefficient, mmcs\n", "select sparsity_coefficient, mcs\n")
     edit(project, "holds: best > 1", "holds: besst > 1")
     said = cli("validate")
     assert (said.code, said.out) == (2, "")

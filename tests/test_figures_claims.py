@@ -24,7 +24,10 @@ def judge(tables, sql, holds):
 
 @pytest.mark.parametrize(("holds", "expected"), [("width >= 5", True), ("width < 5", False)])
 def test_a_condition_decides(tables, holds, expected):
-    sql = "select max(l1_coefficient) / min(l1_coefficient) as width from cells where latents = 128 and mmcs >= 0.8"
+    sql = (
+        "select max(sparsity_coefficient) / min(sparsity_coefficient) as width "
+        "from cells where latents = 128 and mmcs >= 0.8"
+    )
     verdict = judge(tables, sql, holds)
     assert verdict.holds is expected
     assert verdict.why == ""

@@ -132,9 +132,9 @@ def test_log_axes_label_decades(tables):
 
 @pytest.mark.parametrize("type_", ["ordinal", "nominal"])
 def test_an_authors_own_format_wins(tables, type_):
-    x = {"field": "l1_coefficient", "type": type_, "axis": {"format": ".1e"}}
-    color = {"field": "l1_coefficient", "type": type_, "legend": {"format": ".3f"}}
-    sql = "select l1_coefficient from cells where l1_coefficient > 0.1"
+    x = {"field": "sparsity_coefficient", "type": type_, "axis": {"format": ".1e"}}
+    color = {"field": "sparsity_coefficient", "type": type_, "legend": {"format": ".3f"}}
+    sql = "select sparsity_coefficient from cells where sparsity_coefficient > 0.1"
     svg = draw(figure(sql, mark="tick", encoding={"x": x, "color": color}), "f", tables).svg.decode()
     assert "1.8e-1" in svg
     assert "0.178" in svg

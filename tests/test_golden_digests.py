@@ -33,13 +33,13 @@ ROUNDING = {"float32": 2e-3, "bfloat16": 3e-2}
 def ways() -> dict[str, list[Cell]]:
     """Cells of one stack for each way, by name."""
     found = {}
-    kinds = {"relu": 1.0, "tied_relu": 1.4}
-    for (kind, scale), precision, products, norm in product(
-        kinds.items(), ("float32", "bfloat16"), ("dense", "sparse"), ("unit", "unit_in_forward")
+    tying = {"untied": 1.0, "tied": 1.4}
+    for (weights, scale), precision, products, norm in product(
+        tying.items(), ("float32", "bfloat16"), ("dense", "sparse"), ("unit", "unit_in_forward")
     ):
-        name = f"{kind} {precision} {products} {norm}"
+        name = f"relu {weights} {precision} {products} {norm}"
         found[name] = _stack(
-            kind=kind, precision=precision, products=products, decoder_norm=norm, l1_scale=scale
+            weights=weights, precision=precision, products=products, decoder_norm=norm, l1_scale=scale
         )
     found["relu with movement"] = _stack(movement=True)
     found["relu, noise on the input"] = _stack(input_noise=0.1)

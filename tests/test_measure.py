@@ -106,7 +106,7 @@ def test_a_silent_dictionary_loses_what_predicting_zero_loses(tmp_path: Path) ->
     (stack,) = loaded([own], tmp_path)
     power = np.mean([x.square().mean().item() for _, x in stack.codes(5)])
     assert row["l0"] == 0
-    assert row["l1_loss"] == 0
+    assert row["sparsity_loss"] == 0
     assert row["dead_latents"] == 24
     assert row["reconstruction_loss"] == pytest.approx(power, rel=1e-5)
     assert row["fvu"] >= 1
@@ -116,9 +116,9 @@ def test_losses_are_those_that_the_curve_ends_with(tmp_path: Path) -> None:
     own = cell(steps=300, batch=256, per="sample", reconstruction="sum")
     found = measured([own], tmp_path, [Losses(kind="losses", batches=40)])
     row, last = found["cells"][0], found["curves"][-1]
-    for name in ("loss", "reconstruction_loss", "l1_loss", "l0"):
+    for name in ("loss", "reconstruction_loss", "sparsity_loss", "l0"):
         assert row[name] == pytest.approx(last[name], rel=0.1)
-    assert row["loss"] == pytest.approx(row["reconstruction_loss"] + 0.1 * row["l1_loss"])
+    assert row["loss"] == pytest.approx(row["reconstruction_loss"] + 0.1 * row["sparsity_loss"])
 
 
 def test_dead_latents_are_those_of_density_zero_on_the_same_batches(tmp_path: Path) -> None:
@@ -160,7 +160,43 @@ def test_truth_frequencies_are_counted_on_the_cells_own_batches(tmp_path: Path) 
     assert [row for row in both if row["cell"] == other.id] == alone
 
 
-def test_a_cell_that_diverged_leaves_the_others_their_numbers(tmp_path: Path) -> None:
-    found = measured([cell(lr=1e30), cell()], tmp_path)["cells"]
-    assert not np.isfinite(found[0]["mcc"])
-    assert found[1]["mcc"] > 0
+def test_a_cell_that_diverged_has_a_status_and_no_numbers(tmp_path: Path) -> None:
+    bad, good = cell(lr=1e30), cell()
+    found = measured([bad, good], tmp_path)
+    first, second = found["cells"]
+    assert (first["status"], first["diverged_by"]) == ("diverged", "loss")
+    assert 1 <= first["diverged_at"] <= 16
+    for name in (
+        "mmcs",
+        "mcc",
+        "recovered",
+        "l0",
+        "loss",
+        "fvu",
+        "dead_latents",
+        "mmcs_alive",
+        "mmcs_larger",
+    ):
+        assert first.get(name) is None, name
+    assert (second["status"], second.get("diverged_at")) == ("finished", None)
+    assert second["mcc"] > 0
+    for table in ("latents", "truth"):
+        rows = [row for row in found[table] if row["cell"] == bad.id]
+        assert rows
+        assert all(
+            value is None
+            for row in rows
+            for name, value in row.items()
+            if name not in ("cell", "latent", "feature")
+        )
+
+
+def test_a_dictionary_is_not_compared_with_one_that_diverged(tmp_path: Path) -> None:
+    small, large = cell(latents=8), cell(latents=24, lr=1e30)
+    # Of one family but for the learning rate, which made the larger one diverge.
+    large = Cell(large.id, large.config.model_copy(update={"train": small.config.train}))
+    train([cell(latents=24, lr=1e30)], Store(tmp_path), [CPU])
+    found = measured([small, large], tmp_path)
+    assert found["cells"][0].get("mmcs_larger") is None or np.isnan(found["cells"][0]["mmcs_larger"])
+    for row in found["pairs"]:
+        assert (row["mmcs"], row["above_09"]) == (None, None)

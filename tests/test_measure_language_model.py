@@ -29,7 +29,7 @@ from saespec.plan.project import store_folder
 from saespec.sae import checkpoint
 from saespec.sae.baselines import BASELINES
 from saespec.sae.fit import fit
-from saespec.sae.train import train
+from saespec.sae.train import CURVE, train
 from saespec.spec.language_measures import LanguageModel, ModelRecord, TopExamples
 from saespec.spec.spec import CellConfig
 from saespec.spec.transformer import TransformerData
@@ -101,7 +101,7 @@ def zero(section: dict[str, Any], store: checkpoint.Store) -> Cell:
         "encoder": torch.zeros(2, D), "decoder": torch.eye(2, D), "bias": torch.full((2,), -1.0),
         "curve": torch.zeros(1, 6, dtype=torch.float64),
     }  # fmt: skip
-    header = {"cell": own.id, "config": own.config.model_dump(mode="json"), "device": "cpu"}
+    header = {"cell": own.id, "config": own.config.model_dump(mode="json"), "device": "cpu", "curve": CURVE}
     checkpoint.write(store.cell(own.id), tensors, header)
     return own
 

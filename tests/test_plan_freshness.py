@@ -236,8 +236,8 @@ def test_dvc_does_what_freshness_says(project: Path, name: str) -> None:
 
 
 def test_numerics_changed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identity, "NUMERICS", 2)
-    monkeypatch.setenv("NUMERICS", "2")
+    monkeypatch.setattr(identity, "NUMERICS", identity.NUMERICS + 1)
+    monkeypatch.setenv("NUMERICS", str(identity.NUMERICS))
     plan = planned(project / "specs/tiny.yaml", project)
     _compile(plan, project)
     anew = "{} anew: this saespec computes the same settings differently"

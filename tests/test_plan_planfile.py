@@ -88,7 +88,7 @@ def test_a_missing_plan_is_told(tmp_path: Path) -> None:
 
 
 def test_cells_of_another_saespec_are_not_computed(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identity, "NUMERICS", 2)
+    monkeypatch.setattr(identity, "NUMERICS", identity.NUMERICS + 1)
     read = planfile.read(written)
     assert len(read.unverified_cells()) == 4
     with pytest.raises(DamagedFileError, match="was written by another version of saespec"):

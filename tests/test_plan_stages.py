@@ -110,7 +110,7 @@ def test_columns_do_not_change_unnoticed() -> None:
     every += [(t, c) for measure in get_args(measures) for t, cs in measure.columns.items() for c in cs]
     every += [(t, c) for t, cs in tables(spec()).items() if t not in UNTRACKED for c in cs]
     told = sorted({(table, column.name, column.type, column.unit) for table, column in every})
-    assert (TABLES, hashlib.sha256(repr(told).encode()).hexdigest()[:12]) == (2, "a803fe4492c5")
+    assert (TABLES, hashlib.sha256(repr(told).encode()).hexdigest()[:12]) == (3, "f89f64640c67")
 
 
 def test_a_description_makes_nothing_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +150,7 @@ def test_groups_that_read_batches_of_one_shape_share_a_stage(tmp_path: Path) -> 
 def test_other_curves_make_another_group(tmp_path: Path) -> None:
     text = SPEC.replace("sae.latents: [8, 16]", "train.curve_points: [5, 25]")
     plan = planned(make(tmp_path, text=text), tmp_path)
-    assert [group.name for group in plan.groups] == ["relu-d8-n8-b4-s10-c5", "relu-d8-n8-b4-s10"]
+    assert [group.name for group in plan.groups] == ["relu-d8-n8-b4-s10-curve_points_5", "relu-d8-n8-b4-s10"]
 
 
 def test_other_precision_and_products_make_other_groups(tmp_path: Path) -> None:

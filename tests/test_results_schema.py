@@ -26,14 +26,22 @@ def test_tables_hold_what_is_measured():
     assert list(schema.tables(spec())) == ["cells", "curves", "truth", "latents", "pairs", "runs"]
     assert names("truth", spec())[:3] == ["cell", "feature", "frequency"]
     assert names("pairs", spec())[:2] == ["cell", "other_cell"]
-    assert names("curves", spec()) == ["cell", "step", "loss", "reconstruction_loss", "l1_loss", "l0", "mmcs"]
+    assert names("curves", spec()) == [
+        "cell",
+        "step",
+        "loss",
+        "reconstruction_loss",
+        "sparsity_loss",
+        "l0",
+        "mmcs",
+    ]
 
 
 def test_cells_holds_keys_then_fields_then_measures():
     columns = names("cells", spec(measure=["dead_latents"]))
     assert columns[:4] == ["cell", "spec", "case_name", "seed"]
-    assert columns[-3:] == ["latent_ratio", "canonical_lambda", "dead_latents"]
-    assert {"dim", "latents", "l1_coefficient", "steps", "decay_rate"} < set(columns)
+    assert columns[-4:] == ["latent_ratio", "canonical_lambda", "dead_latents", "mmcs_alive"]
+    assert {"dim", "latents", "sparsity_coefficient", "steps", "decay_rate"} < set(columns)
 
 
 def test_every_column_is_named_once_and_described_with_a_unit():
@@ -110,4 +118,4 @@ def test_a_table_describes_the_kinds_that_the_spec_has():
     baseline = {"name": "ICA", "sae": {"kind": "ica", "latents": 8}}
     assert "ica_iterations" not in names("cells", spec())
     assert "ica_iterations" in names("cells", spec(sweep={"beside": [baseline]}))
-    assert "tied" not in names("cells", spec(sae={"kind": "pca", "latents": 8}))
+    assert "weights" not in names("cells", spec(sae={"kind": "pca", "latents": 8}))

@@ -46,8 +46,8 @@ def test_a_spec_may_be_called_like_a_keyword_of_sql():
 
 
 def test_empty_tables_have_the_declared_types_and_no_timings():
-    rows = select(views.empty_connection(spec()), "select cell, latents, mmcs, tied from cells")
-    assert rows.types == ("VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN")
+    rows = select(views.empty_connection(spec()), "select cell, latents, mmcs, weights from cells")
+    assert rows.types == ("VARCHAR", "BIGINT", "DOUBLE", "VARCHAR")
     assert rows.values == ()
     for table in set(TABLES) - {"runs"}:
         names = select(views.empty_connection(spec()), f"select * from {table}").columns

@@ -30,7 +30,7 @@ def several() -> list[Cell]:
         cell(latents=8, steps=30, seed=1),
         cell(latents=24, steps=30, seed=0, movement=True),
         cell(latents=24, steps=12, seed=0, input_noise=0.1),
-        cell(latents=24, steps=12, seed=1, kind="tied_relu"),
+        cell(latents=24, steps=12, seed=1, weights="tied"),
         cell(latents=40, steps=30, seed=0, active=3.0, curve_points=3),
     ]
 

@@ -65,7 +65,19 @@ EXAMPLES: dict[str, dict[str, dict[str, Any]]] = {
     "data.model": MODEL,
     "data.model.tokenizer": TOKENIZER,
     "sae": {
-        kind: {"kind": kind, "latents": 64} for kind in ("tied_relu", "pca", "ica", "random", "neuron_basis")
+        **{kind: {"kind": kind, "latents": 64} for kind in ("pca", "ica", "random", "neuron_basis")},
+        **{kind: {"kind": kind, "latents": 64} for kind in ("prolu", "jumprelu", "gated")},
+        **{kind: {"kind": kind, "latents": 64, "k": 4} for kind in ("topk", "batch_topk")},
+    },
+    "loss.sparsity": {
+        kind: {"kind": kind, "coefficient": 0.1, "per": "latents"} for kind in ("l1", "sqrt", "tanh", "l0")
+    },
+    "loss.auxiliary": {
+        "aux_k": {"kind": "aux_k", "k": 8, "window": 20},
+        "ghost": {"kind": "ghost", "window": 20},
+    },
+    "train.resample": {
+        kind: {"kind": kind, "every": 100, "until": 300, "window": 20} for kind in ("bricken", "taggart")
     },
 }
 """Whole sections, for members of unions that a kind alone does not make."""
@@ -88,7 +100,7 @@ def valid(field: Field) -> list[Any]:
 
     low = max([*bounds("ge"), *(value + 1e-3 for value in bounds("gt"))])
     high = min([*bounds("le"), *(value - 1e-3 for value in bounds("lt")), 9])
-    if annotation is float:
+    if annotation is float or float in get_args(annotation):
         return [low, (low + high) / 2, high]
     assert annotation is int or int in get_args(annotation)
     return [int(low) + 1, int(low) + 2]
@@ -108,7 +120,7 @@ def wrong(field: Field) -> list[Any]:
         values += [1.5, *(k for k in (0, 1, 0.0, 1.0) if literals(annotation)[0] == lookalikes.get(int(k)))]
     else:
         values += [True, "1", -1]
-        values += [1.0] if annotation is not float else []
+        values += [1.0] if annotation is not float and float not in get_args(annotation) else []
     return values
 
 
@@ -136,7 +148,8 @@ def put(base: dict[str, Any], path: str, section: dict[str, Any]) -> dict[str, A
     kind = next(iter(section))
     if len(section) == 1 and old.get(f"{path}.{kind}") == section[kind]:
         return base
-    return apply(base, {path: section}).model_dump(mode="json", exclude_unset=True)
+    beside = {"sae": EXAMPLES["sae"]["jumprelu"]} if section[kind] == "l0" else {}
+    return apply(base, {path: section, **beside}).model_dump(mode="json", exclude_unset=True)
 
 
 def _below(model: type[BaseModel]) -> list[type[BaseModel]]:
@@ -169,7 +182,9 @@ def test_every_field_of_a_cell_changes_its_identity_or_is_refused(spec: Spec, fi
 
 
 @pytest.mark.parametrize("data", ["toy", "transformer"])
-@pytest.mark.parametrize("sae", ["relu", "tied_relu", "pca", "ica", "random", "neuron_basis"])
+@pytest.mark.parametrize(
+    "sae", ["relu", "prolu", "jumprelu", "gated", "pca", "ica", "random", "neuron_basis"]
+)
 def test_two_values_of_any_field_of_any_kind_make_two_cells_or_are_refused(
     spec: Spec, data: str, sae: str
 ) -> None:

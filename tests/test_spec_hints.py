@@ -260,7 +260,7 @@ def test_the_specs_are_right_before(tree: str) -> None:
         ("title: Recov", "title: 1.50 # ", 'must be text, not 1.50 (write "1.50")'),
         ("steps: 5000", "steps: 5e3", "must be a whole number, not 5e3 (write 5000)"),
         ("steps: 5000", "steps: 5000.5", "must be a whole number, not 5000.5"),
-        ("tied: false", "tied: 0x1", "must be false, not 0x1"),
+        ("weights: untied", "weights: 0x1", "must be one of untied, tied, not 0x1"),
         ("dim: 64", 'dim: "0x40"', 'not the text "0x40" (write 0x40 without quotes)'),
     ],
 )

@@ -72,7 +72,7 @@ def test_a_good_spec(tmp_path: Path) -> None:
             "only with covariance: gram",
         ),
         ("rule: multiply", "rule: mul", 13, 17, "data.decay.rule", "one of none, multiply, power"),
-        ("tied: false", "tied: 0", 17, 9, "sae.tied", "must be false"),
+        ("weights: untied", "weights: 0", 17, 12, "sae.weights", "must be one of untied, tied"),
         ("version: 1", "version: 2", 2, 10, "version", "must be 1, not 2"),
         ("version: 1", "version: 1.0", 2, 10, "version", "must be 1, not 1.0"),
         ("version: 1", "version: true", 2, 10, "version", "must be 1, not true"),

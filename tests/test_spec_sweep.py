@@ -260,7 +260,7 @@ def test_a_ratio_of_a_default_and_of_a_swept_section(tmp_path: Path) -> None:
             "sweep.grid.data.active.to",
             "to (1) must be larger than from (1.0000001)",
         ),
-        ("  grid: {sae.kind: [relu, topk]}", 0, 27, "sweep.grid.sae.kind.1", "must be relu"),
+        ("  grid: {sae.kind: [relu, top]}", 0, 27, "sweep.grid.sae.kind.1", "must be relu"),
         ("  grid: {data.correlation: [rnd]}", 0, 29, "sweep.grid.data.correlation.0", "one of none, random"),
         (
             "  zip: {seed: [1, 2], train.steps: [1]}",
@@ -443,7 +443,7 @@ def test_equal_sections_are_shared_and_lookalikes_are_not(tmp_path: Path) -> Non
 # what changes nothing
 
 
-RELU = PLAIN.replace("  tied: false\n", "").replace("latents: 128", "latents: 64").replace("5000", "500")
+RELU = PLAIN.replace("  weights: untied\n", "").replace("latents: 128", "latents: 64").replace("5000", "500")
 ICA = RELU.replace("kind: relu", "kind: ica")
 IDLE = "changes nothing: sae.kind: ica does not read it (remove it)"
 MIXED = (

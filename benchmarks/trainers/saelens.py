@@ -38,7 +38,7 @@ def main() -> None:
             StandardTrainingSAEConfig(
                 d_in=job.sizes.dim,
                 d_sae=job.sizes.latents,
-                l1_coefficient=alpha,
+                sparsity_coefficient=alpha,
                 l1_warm_up_steps=0,
                 apply_b_dec_to_input=True,
                 normalize_activations="none",

@@ -15,6 +15,8 @@ def claims(specs: options.Specs = None, strict: options.Strict = False, json: op
     JSON: {ok, specs: [{spec, title, up_to_date,
     claims: [{claim, says, source, holds, why, numbers, condition, sql}]}]}
     """
+    from saespec.results import diverged
+
     from . import output, verdicts
     from .redraw import judged, outdated
     from .specs import paths, targets
@@ -27,7 +29,7 @@ def claims(specs: options.Specs = None, strict: options.Strict = False, json: op
             continue
         result = judged(target)
         old = outdated(target)
-        hold = hold and verdicts.all_hold(result)
+        hold = hold and verdicts.all_hold(result) and not diverged.read(target.root / target.plan.folder)
         found.append(
             {"spec": spec.name, "title": spec.title, "up_to_date": not old, "claims": verdicts.listed(result)}
         )

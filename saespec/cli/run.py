@@ -44,13 +44,16 @@ def run(
     Interrupted, or the machine died: the same command continues.
 
     JSON: {ok, specs: [{spec, root, results, ran: [stage], stage_seconds: {stage: seconds}, trained, seconds,
-    figures: [path], tables: [path], claims: [{claim, says, source, holds, why, numbers, condition, sql}]}]}.
+    figures: [path], tables: [path], claims: [{claim, says, source, holds, why, numbers, condition, sql}],
+    diverged: [{cell, at, by}]}]}.
     What DVC took from its cache did not run; a cell found in the store was not trained. A run that fails says in
     {ok, error, specs} what it did before; the last spec then has no figures, tables and claims.
     """
     import time
+    from dataclasses import asdict
 
     from saespec.engine.run import repair_lock
+    from saespec.results import diverged
 
     from . import failure, output, verdicts
     from .forecast import forecast
@@ -75,6 +78,10 @@ def run(
             "tables": [str(target.root / path) for path in _tables(target)],
             "claims": verdicts.listed(found),
         }
+        lost = diverged.read(target.root / target.plan.folder)
+        done[-1]["diverged"] = [asdict(one) for one in lost]
+        for line in diverged.told(target.plan.spec.name, lost):
+            output.note(line)
         if quiet and not json:
             told = f", {verdicts.summary(found)}" if found else ""
             output.say(f"{target.plan.spec.name}: done{told}")
@@ -82,7 +89,7 @@ def run(
             output.say(_results(target, found))
     if json:
         output.json({"ok": True, "specs": done})
-    if strict and any(claim["holds"] is not True for one in done for claim in one["claims"]):
+    if strict and any(one["diverged"] or not all(c["holds"] is True for c in one["claims"]) for one in done):
         raise typer.Exit(1)
 
 

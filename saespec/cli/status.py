@@ -24,8 +24,8 @@ def status(specs: options.Specs = None, json: options.Json = False) -> None:
 
     Without a spec also what is left of specs that are gone, which `saespec clean` removes.
 
-    JSON: {ok, specs: [{spec, path, state, detail, claims, claims_that_hold}]}, without a spec also orphans: {results:
-    [path], in_git: [path], scratch: [path], store: {kind: number}, bytes, unknown: [why]}
+    JSON: {ok, specs: [{spec, path, state, detail, claims, claims_that_hold, diverged: [cell]}]}, without a spec also
+    orphans: {results: [path], in_git: [path], scratch: [path], store: {kind: number}, bytes, unknown: [why]}
     """
     from . import output
 
@@ -40,7 +40,11 @@ def status(specs: options.Specs = None, json: options.Json = False) -> None:
         claims = ""
         if one["claims"]:
             claims = f"{one['claims_that_hold']} of {output.count(one['claims'], 'claim')} hold"
-        told = "; ".join(part for part in (claims, one["detail"]) if part)
+        lost = ""
+        if cells := one["diverged"]:
+            named = ", ".join(cells[:3]) + (f" and {len(cells) - 3} more" if len(cells) > 3 else "")
+            lost = f"{output.count(len(cells), 'cell')} diverged: {named}"
+        told = "; ".join(part for part in (claims, lost, one["detail"]) if part)
         state = output.paint(one["state"].ljust(7), _COLOURS[one["state"]])
         output.say(f"{one['spec'].ljust(longest)}  {state}  {told}".rstrip())
     for line in _sentences(left) if left else ():
@@ -115,12 +119,13 @@ def _sentences(left: Leftovers) -> list[str]:
 def _status(path: Path, known: dict[Path, Sequence[Cell]]) -> dict[str, Any]:
     from saespec.errors import CallError, DamagedFileError, SpecError
     from saespec.plan.project import find_root, spec_name
+    from saespec.results import diverged
 
     from . import output, verdicts
     from .specs import checked, shown, target
 
     entry: dict[str, Any] = {"spec": spec_name(path) or path.stem, "path": str(shown(path))}
-    entry |= {"state": "invalid", "detail": "", "claims": 0, "claims_that_hold": 0}
+    entry |= {"state": "invalid", "detail": "", "claims": 0, "claims_that_hold": 0, "diverged": []}
     try:
         made = target(checked(path))
         known[path] = made.plan.cells
@@ -129,6 +134,7 @@ def _status(path: Path, known: dict[Path, Sequence[Cell]]) -> dict[str, Any]:
         found = verdicts.read(folder)
         entry["claims"] = len(found)
         entry["claims_that_hold"] = sum(verdict["holds"] is True for verdict in found.values())
+        entry["diverged"] = [one.cell for one in diverged.read(folder)]
     except SpecError as error:
         entry["detail"] = f"{output.count(len(error.problems), 'problem')}: saespec validate {shown(path)}"
     except CallError as error:

@@ -42,9 +42,9 @@ def key(config: Data, seed: int) -> str:
 
 def source(config: Data, seed: int, device: torch.device) -> Source:
     """The source of a data section and a seed. Activations are those of the working directory's project."""
-    streams = Streams(key(config, seed), device)
     if isinstance(config, ToyData):
-        return Toy(config, streams)
+        return Toy(config, seed, device)
+    streams = Streams(key(config, seed), device)
     from .activations import Activations  # it imports the parts' names from here
 
     return Activations(config, streams, store_folder(Path.cwd()))

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from saespec.plan.identity import canonical_json
 from saespec.spec.toy import Decay, RandomCorrelation, ToyData
 
 from .ahead import AT_ONCE, Ahead
@@ -28,12 +29,15 @@ DRAWN_FLOATS = 2**22
 class Toy:
     """x = F(b ⊙ u) with unit directions F, Bernoulli activity b and uniform coefficients u.
 
-    `truth_GD` holds the feature directions. Batches are a function of (configuration, seed, part, t).
+    `truth_GD` holds the feature directions. Batches are a function of (configuration, seed, part, t), and what is
+    drawn for them of the shapes, the seed, the purpose and t: data that differ in a noise, a decay or a correlation
+    have the same features, and the same chances of each.
     """
 
-    def __init__(self, config: ToyData, streams: Streams) -> None:
+    def __init__(self, config: ToyData, seed: int, device: torch.device) -> None:
         self.config = config
-        self.streams = streams
+        shape = {"data": config.kind, "dim": config.dim, "features": config.features}
+        self.streams = streams = Streams(canonical_json({**shape, "seed": seed}), device)
         self.truth_GD = directions(config, config.features, streams.host("truth")).to(streams.device)
         self._index_G = torch.arange(config.features, dtype=torch.float32, device=streams.device)
         self._chunk: tuple[str, int, int] | None = None
@@ -41,7 +45,8 @@ class Toy:
         self._ahead: dict[int, Ahead[tuple[Tensor, Tensor]]] = {}
         self._factor_GK: Tensor | None = None
         if isinstance(config.correlation, RandomCorrelation):
-            factor = correlation_factor(config.features, config.correlation, streams.host("covariance"))
+            draw = streams.host(f"covariance {config.correlation.covariance}")
+            factor = correlation_factor(config.features, config.correlation, draw)
             self._factor_GK = torch.tensor(factor, dtype=torch.float32, device=streams.device)
 
     def chance_dictionary(self, latents: int) -> Tensor:
@@ -127,9 +132,9 @@ class Toy:
             rate = self.config.decay.rate
             if self.config.decay.rule == "multiply":
                 p_RG = p_RG * rate**self._index_G
-            else:
-                p_RG = p_RG ** (rate * self._index_G)
-        return rescale(p_RG, self.config.active)
+            else:  # powers of hundreds: float32 ends at 1e-45
+                p_RG = p_RG.double() ** (rate * self._index_G)
+        return rescale(p_RG, self.config.active).float()
 
 
 def rescale(p_RG: Tensor, active: float) -> Tensor:

@@ -22,22 +22,23 @@ class Verdict:
     holds: bool | None
     """None if undecided; `why` then says what stood in the way."""
     why: str
+    """Also what the tables lack, whatever the verdict."""
     numbers: dict[str, Any]
     """The row that the condition was asked of; None for NULL and for what is not finite."""
     sql: str
     condition: str
 
 
-def check(claims: Mapping[str, Claim], connection: SpecConnection) -> list[Verdict]:
+def check(claims: Mapping[str, Claim], connection: SpecConnection, left_out: str = "") -> list[Verdict]:
     """Judge claims, in their order, on a connection made by `spec_connection`.
 
     A claim whose query fails, or does not give exactly one row, or whose condition comes out NULL, is
     undecided: an experiment that has no answer neither confirms nor refutes. NaN and infinity count as
-    NULL here, since for SQL `NaN >= 0.9` is true.
+    NULL here, since for SQL `NaN >= 0.9` is true. `left_out` says what the tables lack, and is part of every `why`.
 
     Raises QueryError, naming the claim, if a query is stopped at a bound of time or memory.
     """
-    return [_judge(name, claim, connection) for name, claim in claims.items()]
+    return [_judge(name, claim, connection, left_out) for name, claim in claims.items()]
 
 
 def to_json(verdicts: Sequence[Verdict], provenance: Mapping[str, str]) -> bytes:
@@ -69,7 +70,7 @@ def evaluate(rows: Rows, condition: str, connection: SpecConnection) -> bool | N
     return verdict
 
 
-def _judge(name: str, claim: Claim, connection: SpecConnection) -> Verdict:
+def _judge(name: str, claim: Claim, connection: SpecConnection, left_out: str) -> Verdict:
     holds: bool | None = None
     why = ""
     numbers: dict[str, Any] = {}
@@ -88,6 +89,7 @@ def _judge(name: str, claim: Claim, connection: SpecConnection) -> Verdict:
         raise QueryError(f"claim {name}: {error}") from error
     except SqlError as error:
         why = error.message
+    why = "; ".join(part for part in (why, left_out) if part)
     return Verdict(name, claim.says, claim.source, holds, why, numbers, claim.sql, claim.holds)
 
 

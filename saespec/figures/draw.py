@@ -42,11 +42,13 @@ def draw(
     name: str,
     connection: SpecConnection,
     provenance: Mapping[str, str] | None = None,
+    left_out: str = "",
 ) -> Drawing:
     """Run a figure's query on a connection made by `spec_connection` and draw its chart.
 
     With provenance, the chart says in `usermeta` where it came from, and has a checksum; what is drawn does not.
-    What a scale cannot show is left out and counted: under the caption, and in `usermeta.saespec.not_drawn`.
+    What a scale cannot show is left out and counted: under the caption, and in `usermeta.saespec.not_drawn`. So is what
+    the tables lack, which `left_out` says.
 
     Raises QueryError, naming the figure, if the query does not run or Vega-Lite refuses the chart.
     """
@@ -58,10 +60,10 @@ def draw(
         raise QueryError(f"figure {name}: {refusal.message}")
     if message := complaint(figure.vega_lite):
         raise QueryError(f"figure {name}: Vega-Lite refuses the chart: {message}")
-    return _render(name, chart(figure, rows), provenance)
+    return _render(name, chart(figure, rows, left_out), provenance)
 
 
-def chart(figure: Figure, rows: Rows) -> dict[str, Any]:
+def chart(figure: Figure, rows: Rows, left_out: str = "") -> dict[str, Any]:
     """Return a figure's Vega-Lite chart of a query's rows, without what its scales cannot show.
 
     Without anything to draw, its picture says that, and why.
@@ -70,10 +72,11 @@ def chart(figure: Figure, rows: Rows) -> dict[str, Any]:
     own = seen.chart
     if seen.nothing:
         own = _in_words(seen.nothing) | {key: own[key] for key in ("usermeta",) if key in own}
-    told = [seen.nothing] if seen.nothing else list(seen.not_drawn)
+    lacking = [left_out] if left_out else []
+    told = [*([seen.nothing] if seen.nothing else seen.not_drawn), *lacking]
     if told:
         own = _merged(own, {"usermeta": {"saespec": {NOT_DRAWN: told}}})
-    return dressed(figure, own, rows, seen.not_drawn)
+    return dressed(figure, own, rows, [*seen.not_drawn, *lacking])
 
 
 def dressed(

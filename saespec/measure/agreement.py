@@ -35,14 +35,16 @@ def measure(config: Agreement, stacks: Sequence[Trained]) -> Rows:
         cosines_LM = cosines(dictionary_LD, larger[0][1])
         best_L, partner_L = cosines_LM.amax(dim=1).double(), partners(cosines_LM)
         means = [best_L.mean().item(), *(mmcs(dictionary_LD, other_LD) for _, other_LD in larger[1:2])]
-        agreeing = int((partner_L > config.threshold).sum())
+        # A larger dictionary that diverged agrees with nothing, and disagrees with nothing.
+        finite = bool(best_L.isfinite().all())
+        agreeing = int((partner_L > config.threshold).sum()) if finite else None
         rows.add(
             "cells",
             cell=[cell.id],
             mcs_assigned=[float(partner_L.mean())],
             agreeing=[agreeing],
-            agreeing_share=[agreeing / len(partner_L)],
-            agreeing_nearest=[int((best_L > config.threshold).sum())],
+            agreeing_share=[agreeing / len(partner_L) if agreeing is not None else None],
+            agreeing_nearest=[int((best_L > config.threshold).sum()) if finite else None],
             mmcs_next=[means[0]],
             mmcs_next_two=[sum(means) / len(means)],
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from saespec.sae.loss import l1_scale, reconstruction_scale
+from saespec.sae.loss import parts
 from saespec.spec.measures import Losses
 
 from .rows import Rows
@@ -12,7 +12,7 @@ from .trained import Trained
 
 
 def measure(config: Losses, stacks: Sequence[Trained]) -> Rows:
-    """Reconstruction and L1 loss as the cell's loss counts them, L0, and fraction of variance unexplained.
+    """Reconstruction loss and penalty as the cell's loss counts them, L0, and fraction of variance unexplained.
 
     FVU = Σ‖x − x̂‖² / Σ‖x − mean x‖² (Cunningham et al. 2023). Inputs are made as in training, input noise
     included.
@@ -21,16 +21,18 @@ def measure(config: Losses, stacks: Sequence[Trained]) -> Rows:
     for trained in stacks:
         activity = trained.activity(config.batches)
         for n, cell in enumerate(trained.cells):
-            squared_error = float(activity.squared_error_N[n])
-            reconstruction = squared_error / activity.samples * reconstruction_scale(cell.config)
-            l1 = float(activity.l1_N[n]) / activity.samples * l1_scale(cell.config)
+            squared_error = activity.squared_error_N[n]
+            found_3 = parts(cell.config, squared_error, activity.penalty_N[n], activity.samples).tolist()
+            variance = float(activity.variance_N[n])
             rows.add(
                 "cells",
                 cell=[cell.id],
-                reconstruction_loss=[reconstruction],
-                l1_loss=[l1],
-                loss=[reconstruction + cell.config.loss.sparsity.coefficient * l1],
-                l0=[float(activity.fired_NL[n].sum()) / activity.samples],
-                fvu=[squared_error / variance if (variance := float(activity.variance_N[n])) else None],
+                loss=[found_3[0]],
+                reconstruction_loss=[found_3[1]],
+                sparsity_loss=[found_3[2]],
+                l0=[
+                    float(activity.fired_NL[n].sum()) / activity.samples if squared_error.isfinite() else None
+                ],
+                fvu=[float(squared_error) / variance if variance else None],
             )
     return rows

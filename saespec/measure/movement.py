@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from saespec.sae.train import CURVE
+from saespec.sae.train import MOVEMENT
 from saespec.spec.measures import Movement
 
 from .rows import Rows
@@ -18,15 +18,14 @@ def measure(config: Movement, stacks: Sequence[Trained]) -> Rows:
     """
     rows = Rows()
     for trained in stacks:
-        for cell, curve_RC in zip(trained.cells, trained.curves, strict=True):
-            if curve_RC.shape[1] == len(CURVE):
+        for cell, curve in zip(trained.cells, trained.curves, strict=True):
+            if MOVEMENT not in curve:
                 continue
-            steps_R, moved_R = curve_RC[:, 0], curve_RC[:, len(CURVE)]
             rows.add(
                 "curves",
-                cell=[cell.id] * len(curve_RC),
-                step=[int(step) for step in steps_R],
-                movement=moved_R.tolist(),
-                movement_sum=(moved_R * cell.config.sae.latents).tolist(),
+                cell=[cell.id] * len(curve["step"]),
+                step=[int(step) for step in curve["step"]],
+                movement=curve[MOVEMENT],
+                movement_sum=[moved * cell.config.sae.latents for moved in curve[MOVEMENT]],
             )
     return rows

@@ -12,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from saespec.data.source import HELD_OUT
+from saespec.data.source import key as data_key
 from saespec.data.toy import Toy
 from saespec.sae.cosine import cosines, mmcs
 from saespec.spec.measures import Recovery
@@ -35,7 +36,7 @@ def measure(config: Recovery, stacks: Sequence[Trained]) -> Rows:
                 continue  # nobody knows the truth
             cosines_GL = cosines(source.truth_GD, dictionary_LD)
             best_G, latent_G = cosines_GL.max(dim=1)
-            key = source.streams.key, cell.config.train.batch
+            key = data_key(cell.config.data, cell.config.seed), cell.config.train.batch
             if key not in frequencies:
                 frequencies[key] = frequency(source, cell.config.train.batch)
             rows.add(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from saespec.plan.model import Cell
-from saespec.results.schema import cell_row
+from saespec.results.schema import DIVERGED, FINISHED, cell_row
 from saespec.sae.train import CURVE
 from saespec.spec.measures import Measure
 
@@ -54,18 +54,28 @@ _SHARED = {
 }
 """Tables to whose rows several measures add columns, and what tells the rows apart."""
 
+_KEYS = ("cell", "step", "latent", "feature", "other_cell", "other_latents", "bin_low", "bin_high", "rank")
+"""Columns that say what a row is of."""
+
 
 def tables(
     spec_name: str, cells: Sequence[Cell], measures: Sequence[Measure], stacks: Sequence[Trained]
 ) -> Mapping[str, list[dict[str, Any]]]:
     """Rows of every table but `runs`, in the order of the cells; rows that are no cell's as they come."""
+    diverged = {
+        cell.id: how
+        for trained in stacks
+        for cell, how in zip(trained.cells, trained.diverged, strict=True)
+        if how
+    }
     found: dict[str, list[dict[str, Any]]] = {
-        "cells": [cell_row(cell, spec_name) for cell in cells],
+        "cells": [{**cell_row(cell, spec_name), **_status(diverged.get(cell.id))} for cell in cells],
         "curves": _curves(stacks),
     }
     for measure in measures:
         for table, columns in MEASURES[measure.kind](measure, stacks).tables.items():
             rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+            rows = [_finite(row, diverged) for row in rows]
             if table in _SHARED:
                 _merge(found.setdefault(table, []), rows, _SHARED[table])
             else:
@@ -75,6 +85,19 @@ def tables(
         if rows and "cell" in rows[0]:
             rows.sort(key=lambda row: position[row["cell"]])
     return found
+
+
+def _status(how: Mapping[str, Any] | None) -> dict[str, Any]:
+    if how is None:
+        return {"status": FINISHED}
+    return {"status": DIVERGED, "diverged_at": how["at"], "diverged_by": how["why"]}
+
+
+def _finite(row: dict[str, Any], diverged: Collection[str]) -> dict[str, Any]:
+    """The row, without what rests on a cell that diverged: to count what is not finite is to count wrongly."""
+    if row.get("cell") in diverged or row.get("other_cell") in diverged:
+        return {column: value if column in _KEYS else None for column, value in row.items()}
+    return row
 
 
 def _merge(into: list[dict[str, Any]], rows: list[dict[str, Any]], keys: tuple[str, ...]) -> None:
@@ -89,8 +112,8 @@ def _merge(into: list[dict[str, Any]], rows: list[dict[str, Any]], keys: tuple[s
 
 def _curves(stacks: Sequence[Trained]) -> list[dict[str, Any]]:
     return [
-        {"cell": cell.id, **dict(zip(CURVE, values, strict=False)), "step": int(values[0])}
+        {"cell": cell.id, **{name: curve[name][r] for name in CURVE}, "step": int(step)}
         for trained in stacks
         for cell, curve in zip(trained.cells, trained.curves, strict=True)
-        for values in curve.tolist()
+        for r, step in enumerate(curve["step"])
     ]

@@ -18,9 +18,11 @@ from saespec.data.source import HELD_OUT, Source
 from saespec.errors import DamagedFileError
 from saespec.plan.model import Cell
 from saespec.sae import checkpoint
+from saespec.sae.assembly import penalty
 from saespec.sae.batches import Batches, Sources
 from saespec.sae.coder import coder
 from saespec.sae.memory import stacked
+from saespec.sae.pieces import PerCell
 from saespec.sae.stack import split
 
 
@@ -30,7 +32,8 @@ class Activity:
 
     samples: int
     squared_error_N: Tensor
-    l1_N: Tensor
+    penalty_N: Tensor
+    """Of the codes, summed over samples, without coefficient."""
     variance_N: Tensor
     """Squared distance of the targets from their mean, summed over samples."""
     fired_NL: Tensor
@@ -48,8 +51,15 @@ class Trained:
         loaded = [tensors for tensors, _ in read]
         self.trained_on = {header["device"] for _, header in read}
         """Kinds of device that the cells were trained on."""
-        self.curves = [tensors.pop("curve") for tensors in loaded]
+        self.diverged = [header.get("diverged") for _, header in read]
+        """For each cell None, or the step at which it diverged (`at`) and what was not finite first (`why`)."""
+        self.curves = [
+            dict(zip(header["curve"], tensors.pop("curve").T.tolist(), strict=True))
+            for tensors, header in read
+        ]
+        """Columns of each cell's training curve, by name."""
         self.coder = coder(cells[0].config)
+        self._penalty = penalty(cells[0].config, PerCell([1.0], self.device, torch.float32))
         self.params = {name: stacked([t[name] for t in loaded], self.device) for name in loaded[0]}
         self.batches = Batches([cell.config for cell in cells], sources)
         self._activity: dict[int, Activity] = {}
@@ -61,7 +71,7 @@ class Trained:
 
     @cached_property
     def dictionary_NLD(self) -> Tensor:
-        """Unit-norm dictionary elements."""
+        """Dictionary elements; of unit length but for `decoder_norm: none`."""
         return self.coder.dictionary(self.params)
 
     def codes(self, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -78,21 +88,20 @@ class Trained:
 
     def _sum_activity(self, batches: int) -> Activity:
         N, L, D = self.dictionary_NLD.shape
-        squared_error_N, l1_N, power_N = (torch.zeros(N, dtype=torch.float64) for _ in range(3))
+        squared_error_N, penalty_N, power_N = (torch.zeros(N, dtype=torch.float64) for _ in range(3))
         fired_NL, codes_NL = (torch.zeros(N, L, dtype=torch.float64) for _ in range(2))
         mean_ND = torch.zeros(N, D, dtype=torch.float64)
         for codes_NBL, target_NBD in self.codes(batches):
             error_NBD = self.coder.decode(self.params, codes_NBL) - target_NBD
             squared_error_N += _sum(error_NBD.square(), (1, 2))
             codes_NL += _sum(codes_NBL, (1,))
-            sizes_NBL = codes_NBL.abs_()  # those of PCA and ICA have a sign
-            l1_N += _sum(sizes_NBL, (1, 2))
-            fired_NL += _sum(sizes_NBL > 0, (1,))
+            fired_NL += _sum(codes_NBL != 0, (1,))
+            penalty_N += self._penalty.value(self.coder.penalised(codes_NBL), self.dictionary_NLD).cpu()
             power_N += _sum(target_NBD.square(), (1, 2))
             mean_ND += _sum(target_NBD, (1,))
         samples = batches * self.cells[0].config.train.batch
         variance_N = power_N - mean_ND.square().sum(dim=1) / samples
-        return Activity(samples, squared_error_N, l1_N, variance_N, fired_NL, codes_NL)
+        return Activity(samples, squared_error_N, penalty_N, variance_N, fired_NL, codes_NL)
 
 
 def _sum(values: Tensor, dims: tuple[int, ...]) -> Tensor:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from saespec.spec.baselines import Baseline
 from saespec.spec.fields import meets
 from saespec.spec.language_measures import LanguageModel, TopExamples
-from saespec.spec.sae import Baseline
 from saespec.spec.spec import CellConfig
 from saespec.spec.transformer import Site, TrainedModel, TransformerData
 
 from . import pace
-from .groups import group_name, normalised_in_forward
+from .groups import group_name
 from .inputs import extraction_id, extractions, parameters, sections, site_bytes, site_key, trained_models
 from .model import Cell, Plan, Stage
 
@@ -58,7 +58,8 @@ def cost(plan: Plan, speed: float = 1.0, done: Collection[str] = ()) -> PlanCost
         left = {g.name: [cell.config for cell in g.cells if cell.id not in finished] for g in stage.groups}
         seconds = training(left)
         costs = {name: _group(configs, speed * seconds[name]) for name, configs in left.items()}
-        peak = max(peak, _at_once([c for name in left for c in left[name][:1]], costs.values()))
+        firsts = [c for name in left for c in left[name][:1]]
+        peak = max(peak, _at_once(firsts, sum(c.memory_bytes for c in costs.values())))
         found |= costs
     total = Cost(
         cells=sum(c.cells for c in found.values()),
@@ -144,10 +145,24 @@ def cell_flops(config: CellConfig) -> float:
 
 
 def cell_bytes(config: CellConfig) -> int:
-    """Memory of a cell in training: weights, gradients and moments, codes and their gradients, batches."""
-    train, L, D = config.train, config.sae.latents, config.data.dim
-    norm = 2 * L * D if normalised_in_forward(config) else 0
-    return _FLOAT * (_STATES * 2 * L * D + norm + 2 * train.batch * L + 3 * train.batch * D)
+    """Memory of a cell in training: weights, gradients and moments, codes and their gradients, batches.
+
+    Codes count once more, for the look at held-out ones that a point of the curve takes.
+    """
+    B, L, D = config.train.batch, config.sae.latents, config.data.dim
+    numbers = _STATES * _weights(config) + 3 * B * L + 3 * B * D
+    if not isinstance(config.sae, Baseline):
+        beside = {"unit_in_forward": 2, "unit_projected": 1}.get(config.sae.decoder_norm, 0)
+        beside += (config.sae.weights == "tied") + (config.sae.decoder_bias == "shared")
+        numbers += beside * L * D
+    return _FLOAT * numbers
+
+
+def _weights(config: CellConfig) -> int:
+    """Numbers that a checkpoint holds."""
+    L, D = config.sae.latents, config.data.dim
+    tied = not isinstance(config.sae, Baseline) and config.sae.weights == "tied"
+    return (1 if tied else 2) * L * D + L
 
 
 def _own(configs: Sequence[CellConfig]) -> float:
@@ -180,24 +195,19 @@ def _group(configs: Sequence[CellConfig], seconds: float) -> Cost:
     if not configs:
         return Cost(0, 0.0, 0.0, 0, 0)
     first, number = configs[0], len(configs)
-    dim, latents, batch = first.data.dim, first.sae.latents, first.train.batch
-    weights = 2 * dim * latents + latents
-    # Codes, their gradient and a mask; input, reconstruction and its gradient.
-    activations = batch * (3 * latents + 3 * dim)
-    memory = number * _FLOAT * (_STATES * weights + activations)
     return Cost(
         cells=number,
         flops=number * cell_flops(first),
         seconds=seconds,
-        memory_bytes=_at_once([first], [Cost(number, 0.0, 0.0, memory, 0)]),
-        disk_bytes=number * _FLOAT * weights * _COPIES,
+        memory_bytes=_at_once([first], number * cell_bytes(first)),
+        disk_bytes=number * _FLOAT * _weights(first) * _COPIES,
     )
 
 
-def _at_once(firsts: Sequence[CellConfig], costs: Iterable[Cost]) -> int:
+def _at_once(firsts: Sequence[CellConfig], everything: int) -> int:
     """What is in memory together: all, or what one round may take, which is two cells at least."""
     least = max((2 * cell_bytes(first) for first in firsts), default=0)
-    return min(sum(c.memory_bytes for c in costs), max(BYTES_CPU, least))
+    return min(everything, max(BYTES_CPU, least))
 
 
 def _blocks(sites: Iterable[Site], model: TrainedModel) -> int:

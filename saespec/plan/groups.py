@@ -5,16 +5,26 @@ Groups into train stages: those that read batches of the same shape, so that wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from saespec.spec.sae import ReluSAE, TiedReluSAE
-from saespec.spec.spec import CellConfig
-from saespec.spec.train import Train
+from pydantic import BaseModel
 
+from saespec.spec.columns import ByRow
+from saespec.spec.spec import CellConfig
+
+from .identity import sha256_hex
 from .model import Cell, Group
 
 T = TypeVar("T")
+
+_IN_EVERY_NAME = ("latents", "batch", "steps")
+_KINDS = ("relu", "prolu", "topk", "batch_topk", "jumprelu", "gated", "pca", "ica", "random", "neuron_basis")
+_UNSAID = (*_KINDS, "l1", "uniform", "none", "adam")
+"""Kinds that a name says at its beginning, and those that are usual."""
+
+_LONGEST = 80
+"""Characters that a name may spend on what is not usual; of more it has a digest."""
 
 
 def groups(cells: Iterable[Cell]) -> tuple[Group, ...]:
@@ -26,20 +36,15 @@ def group_name(config: CellConfig) -> str:
     """Return the name of the group that a cell belongs to, such as `relu-d64-n128-b256-s5000`.
 
     It says everything that cells of one group share: architecture, input dimensions, dictionary size, batch, steps,
-    and where they are not the default the number of curve points, precision, kind of products, whether dictionary
-    elements are normalised in the forward pass alone, and whether movement is recorded. It depends on nothing but the
-    cell, so a stage keeps its name when the sweep changes.
+    and every other field of `sae`, `loss` and `train` that is not its default, unless it is marked as handled row by
+    row (`ByRow`). It depends on nothing but the cell, so a stage keeps its name when the sweep changes.
     """
     train = config.train
     name = f"{config.sae.kind}-d{config.data.dim}-n{config.sae.latents}-b{train.batch}-s{train.steps}"
-    if train.curve_points != _default("curve_points"):
-        name += f"-c{train.curve_points}"
-    for field in ("precision", "products"):
-        if getattr(train, field) != _default(field):
-            name += f"-{getattr(train, field)}"
-    if normalised_in_forward(config):
-        name += "-in_forward"
-    return f"{name}-movement" if train.movement else name
+    more = "".join(f"-{word}" for word in (*_words(config.sae), *_words(config.loss), *_words(train)))
+    if len(more) > _LONGEST:
+        more = f"-{sha256_hex(more)[:12]}"
+    return name + more
 
 
 def by_batch(found: Iterable[Group]) -> dict[str, tuple[Group, ...]]:
@@ -52,9 +57,23 @@ def batch_name(config: CellConfig) -> str:
     return f"d{config.data.dim}-b{config.train.batch}"
 
 
-def normalised_in_forward(config: CellConfig) -> bool:
-    """Whether dictionary elements get unit length in the forward pass alone."""
-    return isinstance(config.sae, ReluSAE | TiedReluSAE) and config.sae.decoder_norm == "unit_in_forward"
+def _words(section: BaseModel) -> Iterator[str]:
+    """What a section says that its group's name must say besides shape, batch and steps."""
+    for field, info in type(section).model_fields.items():
+        value = getattr(section, field)
+        if isinstance(value, BaseModel):
+            yield from _words(value)
+        elif not (field in _IN_EVERY_NAME or any(isinstance(mark, ByRow) for mark in info.metadata)):
+            if field == "kind":
+                yield from [] if value in _UNSAID else [value]
+            elif value != info.get_default(call_default_factory=True):
+                yield _word(field, value)
+
+
+def _word(field: str, value: object) -> str:
+    if value is True:
+        return field
+    return value if isinstance(value, str) and value != "none" else f"{field}_{value}"
 
 
 def _alike(items: Iterable[T], name: Callable[[T], str]) -> dict[str, tuple[T, ...]]:
@@ -63,7 +82,3 @@ def _alike(items: Iterable[T], name: Callable[[T], str]) -> dict[str, tuple[T, .
     for item in items:
         members.setdefault(name(item), []).append(item)
     return {key: tuple(inside) for key, inside in members.items()}
-
-
-def _default(field: str) -> object:
-    return Train.model_fields[field].default

@@ -7,7 +7,7 @@ measurement on the same machine.
 
 from __future__ import annotations
 
-from saespec.spec.sae import Baseline, IcaSAE, PcaSAE
+from saespec.spec.baselines import Baseline, IcaSAE, PcaSAE
 from saespec.spec.spec import CellConfig, Data
 from saespec.spec.toy import RandomCorrelation, ToyData
 from saespec.spec.train import Train

@@ -34,7 +34,13 @@ _SEED = Column("seed", "int64", "1", "Seed of truth, data and initial weights.")
 
 _MODEL = Column("model", "string", "id", "The model: hash of its section and its corpus, or name@revision.")
 
+FINISHED, DIVERGED = "finished", "diverged"
+"""What `status` may be."""
+
 _DERIVED = (
+    Column("status", "string", "name", "finished, or diverged: its parameters stopped being finite."),
+    Column("diverged_at", "int64", "steps", "The step by which a cell diverged; NULL if it did not."),
+    Column("diverged_by", "string", "name", "What was not finite first: input or loss; NULL if all was."),
     Column(
         "latent_ratio",
         "float64",
@@ -45,7 +51,7 @@ _DERIVED = (
         "canonical_lambda",
         "float64",
         "activation",
-        "λ of the same loss written as ‖x−x̂‖² + λ‖c‖₁ (sums over dimensions and latents).",
+        "λ of the same loss written as ‖x−x̂‖² + λ·penalty (sums over dimensions and latents).",
     ),
 )
 
@@ -64,7 +70,7 @@ _CURVES = (
     Column("step", "int64", "steps", "Optimiser steps taken so far."),
     Column("loss", "float64", "squared activation", "Loss on a held-out batch, as the cell defines it."),
     Column("reconstruction_loss", "float64", "squared activation", "Its reconstruction part."),
-    Column("l1_loss", "float64", "activation", "Its L1 part, without the coefficient."),
+    Column("sparsity_loss", "float64", "penalty", "Its penalty, without the coefficient."),
     Column("l0", "float64", "latents per sample", "Mean number of latents that are not zero in the batch."),
     Column("mmcs", "float64", "cosine", "MMCS with the ground truth; NULL without ground truth."),
 )
@@ -129,17 +135,13 @@ def _add(declared: dict[str, Column], columns: Iterable[Column]) -> None:
 
 
 def canonical_lambda(config: CellConfig) -> float:
-    """λ of ‖x−x̂‖² + λ‖c‖₁ that weighs the two terms as this cell's loss does.
+    """λ of ‖x−x̂‖² + λ·penalty that weighs the two terms as this cell's loss does.
 
     With h the input's dimensions and n the dictionary size: α, times h if the reconstruction loss is a
     mean over dimensions, divided by n if the penalty is per latents.
     """
-    value = config.loss.sparsity.coefficient
-    if config.loss.reconstruction == "mean":
-        value *= config.data.dim
-    if config.loss.sparsity.per == "latents":
-        value /= config.sae.latents
-    return value
+    scale = config.loss.sparsity_scale(config.sae.latents) / config.loss.reconstruction_scale(config.data.dim)
+    return config.loss.coefficient * scale
 
 
 def cell_row(cell: Cell, spec_name: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from saespec.spec.sae import IcaSAE
+from saespec.spec.baselines import IcaSAE
 from saespec.spec.spec import CellConfig
 
 from .memory import aligned
@@ -55,6 +55,10 @@ class Baseline:
         N, B, _ = codes_NBL.shape
         x_NBD = aligned(N, B, params["decoder"].shape[2], device=codes_NBL.device)
         return torch.baddbmm(params["offset"].unsqueeze(1), codes_NBL, params["decoder"], out=x_NBD)
+
+    def penalised(self, codes_NBL: Tensor) -> Tensor:
+        """Their sizes: those of PCA and ICA have a sign."""
+        return codes_NBL.abs()
 
     def dictionary(self, params: dict[str, Tensor]) -> Tensor:
         """Dictionary elements, [N, L, D], of unit length."""

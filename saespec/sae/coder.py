@@ -29,6 +29,10 @@ class Coder(Protocol):
         """Reconstructions, [N, B, D]."""
         ...
 
+    def penalised(self, codes_NBL: Tensor) -> Tensor:
+        """What a penalty is taken of, given the codes of the last batch that was encoded: none is negative."""
+        ...
+
     def dictionary(self, params: Params) -> Tensor:
         """Dictionary elements, [N, L, D]."""
         ...
@@ -39,7 +43,7 @@ class Autoencoder:
 
     def __init__(self, config: CellConfig) -> None:
         self._config = config
-        self._activation = activation(config)
+        self._activation = activation(config, 1, torch.device("cpu"))
 
     def encode(self, params: Params, x_NBD: Tensor) -> Tensor:
         """Codes of a batch."""
@@ -48,6 +52,10 @@ class Autoencoder:
     def decode(self, params: Params, codes_NBL: Tensor) -> Tensor:
         """Reconstructions."""
         return decode(self._effective(params), codes_NBL)
+
+    def penalised(self, codes_NBL: Tensor) -> Tensor:
+        """What a penalty is taken of."""
+        return self._activation.penalised(codes_NBL)
 
     def dictionary(self, params: Params) -> Tensor:
         """Dictionary elements."""

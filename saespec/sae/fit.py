@@ -15,17 +15,20 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from saespec.data.source import HELD_OUT, TRAIN
-from saespec.data.streams import Streams
 from saespec.errors import Interrupted
-from saespec.plan.identity import canonical_json, described
+from saespec.plan.identity import described
 from saespec.plan.model import Cell
 
 from . import checkpoint
+from .assembly import penalty
 from .baselines import BASELINES
 from .batches import Batches, Sources
 from .cosine import mmcs
+from .initial import generator
+from .loss import on_batch
 from .memory import stacked
-from .train import REPORT_SECONDS, Finished, Progress, curve_losses
+from .pieces import PerCell
+from .train import CURVE, REPORT_SECONDS, Finished, Progress
 
 
 def fit(
@@ -57,10 +60,10 @@ def _fit_one(
 ) -> None:
     config, baseline = cell.config, BASELINES[cell.config.sae.kind]
     batches = Batches([config], sources)
-    generator = Streams(_identity(cell), torch.device("cpu")).host("init")
+    draw = generator(config.sae.kind, (config.sae.latents, config.data.dim), config.seed)
     # One thread: how libraries share a sum among threads must not show in the numbers.
     with threadpool_limits(1):
-        fitted = baseline.fit(config, _vectors(cell, batches, report, stop), generator)
+        fitted = baseline.fit(config, _vectors(cell, batches, report, stop), draw)
     params = {name: torch.from_numpy(np.ascontiguousarray(value)).float() for name, value in fitted.items()}
     stack = {name: stacked([value], sources.device) for name, value in params.items()}
     x_1BD, target_1BD = batches.batch(HELD_OUT, config.train.steps)
@@ -68,16 +71,13 @@ def _fit_one(
     error_1BD = baseline.decode(stack, codes_1BL) - target_1BD
     truth_GD = batches.sources[0].truth_GD
     found = math.nan if truth_GD is None else mmcs(truth_GD, baseline.dictionary(stack)[0])
-    point = [config.train.steps, *curve_losses(config, codes_1BL[0], error_1BD[0]).tolist(), found]
-    header = {"cell": cell.id, "config": described(config), "device": sources.device.type}
+    own_penalty = penalty(config, PerCell([1.0], sources.device, torch.float32))
+    sizes_1BL, dictionary_1LD = baseline.penalised(codes_1BL), baseline.dictionary(stack)
+    losses_4 = on_batch(config, own_penalty, codes_1BL[0], sizes_1BL[0], dictionary_1LD[0], error_1BD[0])
+    point = [config.train.steps, *losses_4.tolist(), found]
+    header = {"cell": cell.id, "config": described(config), "device": sources.device.type, "curve": CURVE}
     curve = torch.tensor([point], dtype=torch.float64)
     checkpoint.write(store.cell(cell.id), {**params, "curve": curve}, header)
-
-
-def _identity(cell: Cell) -> str:
-    """What random draws of a cell depend on, as the initial weights of an autoencoder do."""
-    config = cell.config
-    return canonical_json({"sae": described(config.sae), "dim": config.data.dim, "seed": config.seed})
 
 
 def _vectors(

@@ -34,6 +34,12 @@ class PerCell:
         exact = dtype if dtype == torch.float64 else torch.float32
         self.value_N = torch.tensor(values, dtype=torch.float64).to(device, exact)
         self.value_N11 = self.value_N.view(-1, 1, 1).to(dtype)
+        self._full_N = self.value_N.clone()
+
+    def share(self, factor: float) -> None:
+        """Take this share of the numbers given at first."""
+        torch.mul(self._full_N, factor, out=self.value_N)
+        self.value_N11.copy_(self.value_N.view(-1, 1, 1))
 
 
 class Weights(Protocol):
@@ -49,6 +55,14 @@ class Weights(Protocol):
 
     def back(self) -> None:
         """Turn the gradients on its other side into those on this side."""
+        ...
+
+
+class Norm(Weights, Protocol):
+    """The first map: how dictionary elements come to the length that they have in the forward pass."""
+
+    def observe(self, params: Params) -> Params:
+        """As `forward`, and nothing that training goes on with is changed."""
         ...
 
 
@@ -75,16 +89,28 @@ class View(Protocol):
         """Write the sums over samples of what is in the layout of codes."""
         ...
 
-    def error(self, w: Params, target_NBD: Tensor) -> Tensor:
-        """Reconstructions minus targets, [n, B, D], float32."""
+    def sample_sums(self, values: Tensor) -> Tensor:
+        """The sums over latents of what is in the layout of codes, broadcast to it."""
+        ...
+
+    def error(self, w: Params, target_NBD: Tensor, scale: PerCell) -> Tensor:
+        """Reconstructions minus targets, times a number of each cell, [n, B, D], float32."""
         ...
 
     def codes_gradient(self, w: Params, error_nBD: Tensor, constant: Tensor | None) -> Tensor:
         """The error times the decoder's transpose, plus a constant, in the layout of codes."""
         ...
 
-    def weight_gradients(self, error_nBD: Tensor, grad: Tensor, x_NBD: Tensor, g: Params) -> None:
-        """Write the gradients by encoder, shift and decoder, given the one by what the encoder gives, `grad`."""
+    def decoder_gradient(self, error_nBD: Tensor, g: Params) -> None:
+        """Write the gradient by the decoder."""
+        ...
+
+    def encoder_gradient(self, grad: Tensor, x_NBD: Tensor, g: Params) -> None:
+        """Write the gradients by encoder and shift, given the one by what the encoder gives."""
+        ...
+
+    def offset_gradient(self, error_nBD: Tensor, g: Params) -> None:
+        """Write the gradient by the reconstruction's offset, if there is one."""
         ...
 
 
@@ -93,11 +119,17 @@ class Products(Protocol):
 
     dtype: torch.dtype
     """Of codes and their gradients."""
+    codes_NBL: Tensor
+    """Where `encode` writes; codes, once the activation was there."""
     state: Params
     """What it remembers from step to step, cells first; part of a snapshot."""
 
     def encode(self, x_NBD: Tensor, w: Params) -> Tensor:
         """encoder · x + shift, [N, B, L]: what the activation takes, and turns into codes in place."""
+        ...
+
+    def beside(self, codes_NBL: Tensor) -> View:
+        """A dense view of other codes of the same latents, with buffers of its own: for a second decoding."""
         ...
 
     def views(self) -> Iterable[View]:
@@ -118,7 +150,15 @@ class Activation(Protocol):
         ...
 
     def codes(self, pre_NBL: Tensor, w: Params) -> None:
-        """The same as after training."""
+        """The same as after training, given the parameters and what was learned besides them."""
+        ...
+
+    def learned(self) -> Params:
+        """What a finished cell keeps besides its parameters, cells first."""
+        ...
+
+    def penalised(self, codes_NBL: Tensor) -> Tensor:
+        """What the penalty is taken of, given the codes of the last pass: these, as a rule."""
         ...
 
     def back(self, view: View, grad: Tensor, w: Params, g: Params) -> None:
@@ -129,10 +169,34 @@ class Activation(Protocol):
 class Penalty(Protocol):
     """What makes codes sparse."""
 
+    def value(self, codes: Tensor, decoder_LD: Tensor) -> Tensor:
+        """Its sum over samples, without coefficient, float64: [] for codes [B, L], [N] for [N, B, L]."""
+        ...
+
     def constant(self, view: View, w: Params) -> Tensor | None:
         """The gradient by codes that are not zero where it does not depend on them: it rides in the product."""
         ...
 
-    def back(self, view: View, grad: Tensor, w: Params, g: Params) -> None:
-        """Add the gradient by codes, and by the activation's own parameters, of what `constant` leaves out."""
+    def back(self, view: View, grad: Tensor, w: Params) -> None:
+        """Add the gradient by codes of what `constant` leaves out."""
+        ...
+
+    def weights_back(self, view: View, w: Params, g: Params) -> None:
+        """Add the gradient by the decoder, which is written by then."""
+        ...
+
+
+class Auxiliary(Protocol):
+    """A second decoding, of latents that the first one leaves out."""
+
+    def keep(self, pre_NBL: Tensor) -> None:
+        """Look at what the encoder gives, before it is turned into codes."""
+        ...
+
+    def back(self, error_NBD: Tensor, grad_NBL: Tensor, w: Params) -> None:
+        """Add the gradient by what the encoder gives, given that of the rest, and the scaled error."""
+        ...
+
+    def weights_back(self, g: Params) -> None:
+        """Add the gradient by the decoder, which is written by then."""
         ...

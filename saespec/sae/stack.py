@@ -11,22 +11,28 @@ whole vector registers, so that the fused optimiser treats an element alike wher
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from itertools import groupby
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from saespec.data.streams import Streams
 from saespec.errors import StageError
 from saespec.plan.cost import BYTES_CPU, cell_bytes
-from saespec.plan.identity import canonical_json, described
+from saespec.plan.identity import canonical_json
 from saespec.plan.model import Cell
 from saespec.spec.spec import CellConfig
 from saespec.spec.train import Adam
 
+from .assembly import trained
 from .gradients import Gradients
-from .initial import initial, shapes
+from .initial import initial, own_starts, shapes
 from .memory import padded
+from .rules.clip import clip
+from .rules.schedule import lr_share, penalty_share
 
 
 class Stack:
@@ -42,10 +48,12 @@ class Stack:
         self.rows = with_idle(cells, device)
         configs = [cell.config for cell in self.rows]
         self._shapes = shapes(configs[0])
-        theta, mean, square, grads = (self._zeros() for _ in range(4))
+        theta, mean, square, self._flat_grads = (self._zeros() for _ in range(4))
+        grads = self._flat_grads
         self.state = {"theta": theta, "mean": mean, "square": square}
-        self.params = self._views(theta)
-        self.grads = self._views(grads)
+        self.params, self.grads = self._views(theta), self._views(grads)
+        self.mean, self.square = self._views(mean), self._views(square)
+        self.starts = own_starts(trained(configs[0]))
         self.gradients = Gradients(configs, self.params, self.grads)
         self.state |= self.gradients.state
         self.updates, self._one = torch.zeros((), device=device), torch.ones((), device=device)
@@ -56,23 +64,47 @@ class Stack:
             rows = slice(members[0], members[-1] + 1)
             tensors = [[t[rows] for t in kind.values()] for kind in (theta, grads, mean, square)]
             self._optimizers.append((optimizer, tensors))
+        # What a captured graph reads must be on the device; on a CPU a number costs less.
+        self._rates = [
+            torch.tensor(adam.lr, device=device) if device.type == "cuda" else adam.lr
+            for adam, _ in self._optimizers
+        ]
+        self._shares = (1.0, 1.0)
 
-    def initialise(self) -> None:
-        """Set the initial weights of every cell; a function of the cell's configuration and seed."""
+    def initialise(self, vectors: Callable[[int, int], NDArray[np.float64]] | None = None) -> None:
+        """Set the initial weights of every cell. `vectors(n, V)` are the first V inputs of row n, [V, D]."""
         for n, cell in enumerate(self.rows):
-            identity = {"sae": described(cell.config.sae), "dim": cell.config.data.dim}
-            streams = Streams(canonical_json({**identity, "seed": cell.config.seed}), torch.device("cpu"))
-            for name, value in initial(cell.config, streams.host("init")).items():
+            start = initial(cell.config, partial(vectors, n) if vectors else _no_vectors)
+            for name, value in start.items():
                 self.params[name][n] = torch.tensor(value)
+
+    def prepare(self, t: int) -> None:
+        """Set learning rate and penalty to what step t takes, t from 0."""
+        config = self.rows[0].config
+        shares = lr_share(config.train, t), penalty_share(config.loss, config.train, t)
+        if shares == self._shares:
+            return
+        if shares[0] != self._shares[0]:
+            for i, (adam, _) in enumerate(self._optimizers):
+                rate = self._rates[i]
+                if isinstance(rate, Tensor):
+                    rate.fill_(adam.lr * shares[0])
+                else:
+                    self._rates[i] = adam.lr * shares[0]
+        if shares[1] != self._shares[1]:
+            self.gradients.penalty_scale.share(shares[1])
+        self._shares = shares
 
     def step(self, x_NBD: Tensor, target_NBD: Tensor) -> None:
         """One optimiser step of every cell on its batch."""
         self.gradients(x_NBD, target_NBD)
+        if longest := self.rows[0].config.train.clip:
+            clip(self._flat_grads, longest)
         self.updates += self._one  # a Python number would be made a tensor in every step
-        for adam, (theta, grads, mean, square) in self._optimizers:
+        for (adam, (theta, grads, mean, square)), lr in zip(self._optimizers, self._rates, strict=True):
             torch._fused_adam_(
                 theta, grads, mean, square, [], [self.updates] * len(theta),
-                lr=adam.lr, beta1=adam.beta1, beta2=adam.beta2, eps=adam.eps,
+                lr=lr, beta1=adam.beta1, beta2=adam.beta2, eps=adam.eps,
                 weight_decay=0.0, amsgrad=False, maximize=False,
             )  # fmt: skip
 
@@ -96,10 +128,14 @@ class Stack:
         }
 
 
+def _no_vectors(count: int) -> NDArray[np.float64]:
+    raise AssertionError("a start that needs training inputs, and none are given")
+
+
 def sort_key(cell: Cell) -> tuple[str, float, str]:
     """Order of cells in a stack: equal optimisers side by side, and among them similarly sparse cells."""
     optimizer = canonical_json(cell.config.train.optimizer.model_dump(mode="json"))
-    return optimizer, cell.config.loss.sparsity.coefficient, cell.id
+    return optimizer, cell.config.loss.coefficient, cell.id
 
 
 def with_idle(cells: tuple[Cell, ...], device: torch.device) -> tuple[Cell, ...]:

@@ -13,14 +13,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from saespec.data.source import HELD_OUT, TRAIN
 from saespec.errors import DamagedFileError, Interrupted
 from saespec.plan.identity import described
 from saespec.plan.model import Cell
-from saespec.spec.spec import CellConfig
+from saespec.spec.rules import NoResampling
 
 from . import checkpoint
 from .assembly import dictionary
@@ -28,14 +30,17 @@ from .batches import Batches, Sources
 from .captured import CapturedStep
 from .coder import decode, encode
 from .cosine import mean_max
-from .loss import l1_scale, reconstruction_scale
+from .diverged import LOOK, Diverged
+from .loss import on_batch
 from .movement import Movement
 from .rounds import Piece, Round, rounds
+from .rules.resample import Resample
 from .spread import spread
 from .stack import Stack
 
-CURVE = ("step", "loss", "reconstruction_loss", "l1_loss", "l0", "mmcs")
-"""Columns of a cell's training curve; with `train.movement` the movement follows them."""
+CURVE = ("step", "loss", "reconstruction_loss", "sparsity_loss", "l0", "mmcs")
+MOVEMENT = "movement"
+"""Columns of a cell's training curve, and the one that `train.movement` adds; a checkpoint names those that it has."""
 
 SNAPSHOT_SECONDS = float(os.environ.get("SAESPEC_SNAPSHOT_SECONDS", "10"))
 """How much work a kill may cost."""
@@ -182,8 +187,15 @@ class Run:
         self.step, self.steps = 0, configs[0].train.steps
         self.curves: list[Tensor] = []
         self._points = curve_points(self.steps, configs[0].train.curve_points)
+        self.diverged = Diverged(self.stack.state["theta"])
+        self.stack.state["diverged"] = self.diverged.state
+        rule = configs[0].train.resample
+        self._resample: Resample | None = None
+        if not isinstance(rule, NoResampling):
+            self._resample = Resample(rule, self.stack, lambda t: self.batches.batch(TRAIN, t))
+            self.stack.state["resample"] = self._resample.state
         if resume is None:
-            self.stack.initialise()
+            self.stack.initialise(self._first_inputs)
         self.movement = Movement(self._dictionary()) if configs[0].train.movement else None
         if resume is not None:
             self._load(resume)
@@ -191,23 +203,44 @@ class Run:
 
     def advance(self) -> None:
         """One step of every cell, and a row of its curve where that is due."""
+        self.stack.prepare(self.step)
+        if self._resample:
+            self._resample.before(self.step)
         self._update(*self.batches.batch(TRAIN, self.step))
+        if self._resample:
+            self._resample.after(self.step)
         self.step += 1
+        if self.step % LOOK == 0 or self.step == self.steps:
+            self.diverged.look(self.step)
         if self.step in self._points:
             self.record()
+
+    def _first_inputs(self, n: int, count: int) -> NDArray[np.float64]:
+        """The first so many inputs that row n is trained on, [count, D]."""
+        size = self.stack.rows[n].config.train.batch
+        parts = [self.batches.batch(TRAIN, t)[0][n].double().cpu().numpy() for t in range(-(-count // size))]
+        return np.concatenate(parts)[:count]
 
     def record(self) -> None:
         """Add a row to every cell's curve, from a held-out batch; it stays on the device until it is asked for."""
         gradients = self.stack.gradients
-        w = gradients.effective()
+        w = {**gradients.observed(), **gradients.activation.learned()}
         x_NBD, target_NBD = self.batches.batch(HELD_OUT, self.step)
-        codes_NBL = encode(w, gradients.activation, x_NBD)
+        codes_NBL = encode(w, gradients.observer, x_NBD)
         error_NBD = decode(w, codes_NBL) - target_NBD
         dictionary_NLD = w["decoder"]
+        penalised_NBL = gradients.observer.penalised(codes_NBL)
         rows = []
         for n, cell in enumerate(self.stack.rows):
             # One cell at a time: a sum over the whole stack could be ordered by its width.
-            losses_4 = curve_losses(cell.config, codes_NBL[n], error_NBD[n])
+            losses_4 = on_batch(
+                cell.config,
+                gradients.penalty,
+                codes_NBL[n],
+                penalised_NBL[n],
+                dictionary_NLD[n],
+                error_NBD[n],
+            )
             truth_GD = self.batches.sources[self.batches.source_of_cell[n]].truth_GD
             found = (
                 losses_4.new_full((), math.nan) if truth_GD is None else mean_max(truth_GD, dictionary_NLD[n])
@@ -262,28 +295,21 @@ class Run:
     def finish(self, store: checkpoint.Store) -> None:
         """Put every cell into the store; a snapshot is then of no use any more."""
         self.stack.finish()
+        self.diverged.look(self.step)  # an element too long to be rescaled
         curves_NRC = torch.stack(self.curves, dim=1)
+        kept = {**self.stack.params, **self.stack.gradients.activation.learned()}
+        diverged = self.diverged.found(lambda t: self.batches.batch(TRAIN, t))
         for n, cell in enumerate(self.stack.cells):
-            tensors = {name: stacked[n] for name, stacked in self.stack.params.items()}
+            tensors = {name: stacked[n] for name, stacked in kept.items()}
             header = {
                 "cell": cell.id,
                 "config": described(cell.config),
                 "device": self.stack.device.type,
+                "curve": [*CURVE, *([MOVEMENT] if self.movement else [])],
+                **({"diverged": diverged[n]} if diverged[n] else {}),
             }
             checkpoint.write(store.cell(cell.id), {**tensors, "curve": curves_NRC[n]}, header)
         self._snapshot(store).unlink(missing_ok=True)
-
-
-def curve_losses(config: CellConfig, codes_BL: Tensor, error_BD: Tensor) -> Tensor:
-    """Loss, its reconstruction and L1 parts, and L0 of one cell on a batch, [4], float64."""
-    batch = len(error_BD)
-    squared_error = error_BD.double().square().sum() / batch
-    reconstruction = squared_error * reconstruction_scale(config)
-    sizes_BL = codes_BL.abs()  # those of PCA and ICA have a sign
-    l1 = sizes_BL.sum(dtype=torch.float64) / batch * l1_scale(config)
-    l0 = (sizes_BL > 0).sum().double() / batch
-    loss = reconstruction + config.loss.sparsity.coefficient * l1
-    return torch.stack([loss, reconstruction, l1, l0])
 
 
 def curve_points(steps: int, points: int) -> frozenset[int]:

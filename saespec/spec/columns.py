@@ -35,3 +35,11 @@ class Added:
 
     Where it has its default it stays out of a cell's identity: cells that were trained before it are the same cells.
     """
+
+
+@dataclass(frozen=True)
+class ByRow:
+    """Marks a config field (in `Annotated`) in which the cells of one stack may differ: its code takes a value a cell.
+
+    All other fields of `sae`, `loss` and `train` are shared by the cells of a stack (`saespec.plan.groups`).
+    """

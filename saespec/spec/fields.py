@@ -231,10 +231,28 @@ def _is_set(path: str, spec: Spec, settings: list[tuple[str, Any]]) -> bool:
     value: Any = spec
     for part in path.split("."):
         value = getattr(value, part, None)
-    defaults = [f.info.get_default(call_default_factory=True) for f in cell_fields()[path] if _is_added(f)]
-    if value is not None and value not in defaults:
+    own = [
+        f.info.get_default(call_default_factory=True) for f in cell_fields()[path] if not f.info.is_required()
+    ]
+    if value is not None and value not in (_default(path), *own):
         return True
     return any(_reaches(path, setter, inner) for setter, inner in settings)
+
+
+@cache
+def _default(path: str) -> Any:
+    """The value that a field has where nobody sets it, nor a section on the way to it; None if there is none."""
+    owners: tuple[Model, ...] = (CellConfig,)
+    value: Any = None
+    for part in path.split("."):
+        if isinstance(value, BaseModel):  # inside of a section that has a default as a whole
+            value = getattr(value, part, None)
+            continue
+        infos = [owner.model_fields[part] for owner in owners if part in owner.model_fields]
+        given = [info.get_default(call_default_factory=True) for info in infos if not info.is_required()]
+        value = given[0] if given else None
+        owners = tuple(model for info in infos for model in models(info.annotation))
+    return value
 
 
 def _reaches(path: str, setter: str, value: Any) -> bool:

@@ -111,7 +111,9 @@ def _members(info: FieldInfo, node: Node | None) -> tuple[Model, ...]:
         ):
             return (member,)
     tags = {tag(member) for member in members}
-    return () if isinstance(node, Scalar) or tags & set(getattr(node, "items", ())) else members
+    return (
+        () if isinstance(node, Scalar) or (isinstance(node, Mapping) and tags & set(node.items)) else members
+    )
 
 
 def as_written(value: Any, node: Node | None) -> str:

@@ -45,13 +45,15 @@ class Losses(Measured):
     columns: ClassVar[dict[str, tuple[Column, ...]]] = {
         "cells": (
             Column("reconstruction_loss", "float64", "squared activation", "As the cell's loss counts it."),
-            Column("l1_loss", "float64", "activation", "‖c‖₁ as the loss counts it, without coefficient."),
-            Column("loss", "float64", "squared activation", "Reconstruction loss plus coefficient·l1_loss."),
+            Column("sparsity_loss", "float64", "penalty", "As the loss counts it, without coefficient."),
+            Column(
+                "loss", "float64", "squared activation", "Reconstruction loss plus coefficient·sparsity_loss."
+            ),
             Column("l0", "float64", "latents per sample", "Mean number of latents that are not zero."),
             Column("fvu", "float64", "fraction", "Squared error over the data's variance around its mean."),
         ),
     }
-    kind: Literal["losses"] = Field(description="Reconstruction and L1 loss, L0, FVU.")
+    kind: Literal["losses"] = Field(description="Reconstruction loss and penalty, L0, FVU.")
     batches: int = Field(40, ge=1, description="Held-out batches to average over.")
 
 
@@ -59,7 +61,10 @@ class DeadLatents(Measured):
     """Latents that no sample of a window activates."""
 
     columns: ClassVar[dict[str, tuple[Column, ...]]] = {
-        "cells": (Column("dead_latents", "int64", "latents", "Latents that are zero on the whole window."),),
+        "cells": (
+            Column("dead_latents", "int64", "latents", "Latents that are zero on the whole window."),
+            Column("mmcs_alive", "float64", "cosine", "MMCS with the truth of the latents that are not."),
+        ),
     }
     kind: Literal["dead_latents"] = Field(description="Latents silent for a window of held-out batches.")
     window: int = Field(
@@ -82,6 +87,26 @@ class Latents(Measured):
     }
     kind: Literal["latents"] = Field(description="Density, bias, norms and best match of each latent.")
     batches: int = Field(40, ge=1, description="Held-out batches to count densities on.")
+
+
+class SparseCoding(Measured):
+    """What the best codes over a cell's dictionary would give: its encoder left out (FISTA)."""
+
+    columns: ClassVar[dict[str, tuple[Column, ...]]] = {
+        "cells": (
+            Column(
+                "coding_loss", "float64", "squared activation", "Loss of these codes, as the cell counts it."
+            ),
+            Column("coding_l0", "float64", "latents per sample", "Mean number of them that are not zero."),
+            Column("coding_fvu", "float64", "fraction", "Their fraction of variance unexplained."),
+        ),
+    }
+    kind: Literal["sparse_coding"] = Field(
+        description="Loss, L0 and FVU of the codes, none negative, that minimise squared error plus L1 over the "
+        "dictionary; for cells with an L1 penalty."
+    )
+    batches: int = Field(4, ge=1, description="Held-out batches to average over.")
+    iterations: int = Field(200, ge=1, description="Iterations of FISTA.")
 
 
 class LargerDictionaries(Measured):
@@ -242,6 +267,7 @@ Measure = Annotated[
     | DeadLatents
     | Latents
     | LargerDictionaries
+    | SparseCoding
     | Agreement
     | CosineHistogram
     | AliveLatents

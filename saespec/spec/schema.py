@@ -25,6 +25,7 @@ def json_schema() -> Schema:
     """The schema of a spec file, a new dict that the caller may change."""
     _, found = models_json_schema([(Spec, "validation"), (CellConfig, "validation")])
     definitions: Schema = found["$defs"]
+    _described_sections(definitions)
     _abbreviated_sections(definitions)
     spec = definitions["Spec"]["properties"]
     spec["measure"]["items"] = {"anyOf": _measures()}
@@ -56,6 +57,13 @@ def json_schema() -> Schema:
         "else": {"$ref": "#/$defs/Spec"},
         "$defs": definitions,
     }
+
+
+def _described_sections(definitions: Schema) -> None:
+    """Pydantic leaves out the description of a section whose annotation has a mark."""
+    for field in (field for fields in cell_fields().values() for field in fields):
+        inner = definitions[field.owner.__name__]["properties"][field.path.rpartition(".")[2]]
+        inner.setdefault("description", field.info.description)
 
 
 def _abbreviated_sections(definitions: Schema) -> None:

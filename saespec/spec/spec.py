@@ -9,17 +9,16 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from .base import Conflict, Consistent, Strict, exactly
 from .columns import Stored
+from .contradictions import contradictions
+from .loss import Loss
 from .measures import Measure
 from .report import Claim, Figure
-from .sae import SAE, Baseline, IcaSAE, Loss, NeuronBasisSAE, PcaSAE
+from .sae import SAE
 from .toy import ToyData
 from .train import Train
 from .transformer import TransformerData
 
 Data = Annotated[ToyData | TransformerData, Field(discriminator="kind")]
-
-ICA_NUMBERS = 2**25
-"""FastICA holds all its vectors in memory, several times over: at most so many numbers."""
 
 
 class CellConfig(Consistent):
@@ -34,34 +33,7 @@ class CellConfig(Consistent):
     )
 
     def conflicts(self) -> Iterator[Conflict]:
-        yield from _unfit(self)
-
-
-def _unfit(cell: CellConfig | Spec) -> Iterator[Conflict]:
-    """What a baseline does not go with; fields may be absent."""
-    sae, data, train = (getattr(cell, name, None) for name in ("sae", "data", "train"))
-    if not isinstance(sae, Baseline):
-        return
-    if data and isinstance(sae, PcaSAE | IcaSAE) and sae.latents > data.dim:
-        message = f"{sae.kind} finds at most as many components as there are dimensions ({data.dim})"
-        yield Conflict("sae.latents", f"{message}, not {sae.latents}")
-    if train and isinstance(sae, PcaSAE | IcaSAE) and train.steps * train.batch < sae.latents:
-        message = f"{sae.latents} components need at least as many vectors, not {train.steps} × {train.batch}"
-        yield Conflict("train.steps", message)
-    if data and isinstance(sae, NeuronBasisSAE) and sae.latents != data.dim:
-        message = f"must be the number of dimensions ({data.dim}) with kind: neuron_basis, not {sae.latents}"
-        yield Conflict("sae.latents", message, f"write latents: {data.dim}")
-    if train and train.precision != "float32":
-        yield Conflict("train.precision", f"kind: {sae.kind} is fitted in double precision", "remove it")
-    if train and train.products != "dense":
-        yield Conflict("train.products", f"kind: {sae.kind} is fitted with dense products", "remove it")
-    if data and train and isinstance(sae, IcaSAE):
-        most = ICA_NUMBERS // (train.batch * data.dim)
-        if train.steps > most:
-            message = (
-                f"ica holds all vectors in memory: at most {most} steps of {train.batch} × {data.dim} numbers"
-            )
-            yield Conflict("train.steps", f"{message}, not {train.steps}")
+        yield from contradictions(self)
 
 
 class Range(Strict):
@@ -178,7 +150,7 @@ class Spec(Consistent):
     claims: dict[Name, Claim] = Field(default_factory=dict, description="Claims by name.")
 
     def conflicts(self) -> Iterator[Conflict]:
-        yield from _unfit(self)
+        yield from contradictions(self)
         if self.name in RESERVED:
             yield Conflict("name", f"{self.name} is a name that the database keeps for itself")
         first: dict[str, int] = {}

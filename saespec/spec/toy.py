@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from .base import Conflict, Consistent, Strict, kind_shorthand
-from .columns import Stored
+from .columns import Added, Stored
 from .scalars import number_text
 
 
@@ -29,6 +29,13 @@ class RandomCorrelation(Consistent):
         description=(
             "uniform: a symmetrised matrix of U(0,1) entries shifted to be positive definite "
             "(pairwise correlations of about 0.05). gram: A Aᵀ with a Gaussian A of `rank` columns."
+        ),
+    )
+    variance: Annotated[Literal["unit", "raw"], Stored("correlation_variance"), Added()] = Field(
+        "unit",
+        description=(
+            "unit: the matrix is scaled to a diagonal of ones. raw: it is taken as it comes, as two public generators "
+            "do; the normal CDF then saturates, and a feature is active in most samples of a draw or in none."
         ),
     )
     rank: Annotated[int | None, Stored("covariance_rank")] = Field(

@@ -7,19 +7,24 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from .base import Strict
-from .columns import Added, Stored
+from .columns import Added, ByRow, Stored
+from .rules import NoResampling, Resampling, Schedule
 
 
 class Adam(Strict):
     """Adam (Kingma & Ba 2015), bias-corrected, no weight decay."""
 
     kind: Annotated[Literal["adam"], Stored("optimizer")] = Field("adam", description="Adam.")
-    lr: Annotated[float, Stored("lr")] = Field(gt=0, description="Learning rate.")
-    beta1: Annotated[float, Stored("beta1")] = Field(0.9, ge=0, lt=1, description="Decay of the mean.")
-    beta2: Annotated[float, Stored("beta2")] = Field(
+    lr: Annotated[float, Stored("lr"), ByRow()] = Field(gt=0, description="Learning rate.")
+    beta1: Annotated[float, Stored("beta1"), ByRow()] = Field(
+        0.9, ge=0, lt=1, description="Decay of the mean."
+    )
+    beta2: Annotated[float, Stored("beta2"), ByRow()] = Field(
         0.999, ge=0, lt=1, description="Decay of the mean square."
     )
-    eps: Annotated[float, Stored("adam_eps")] = Field(1e-8, gt=0, description="Added to the denominator.")
+    eps: Annotated[float, Stored("adam_eps"), ByRow()] = Field(
+        1e-8, gt=0, description="Added to the denominator."
+    )
 
 
 class Train(Strict):
@@ -30,7 +35,19 @@ class Train(Strict):
         ge=1, le=4_194_304, description="Samples in a step."
     )
     optimizer: Adam = Field(description="The optimiser.")
-    input_noise: Annotated[float, Stored("input_noise", "activation units")] = Field(
+    schedule: Annotated[Schedule, Added()] = Field(
+        default_factory=Schedule, description="How the learning rate changes over the steps."
+    )
+    clip: Annotated[float | None, Stored("clip"), Added()] = Field(
+        None,
+        gt=0,
+        description="The length that a cell's gradient, over all its weights, is shortened to if longer.",
+    )
+    resample: Annotated[Resampling, Added()] = Field(
+        default_factory=lambda: NoResampling(kind="none"),
+        description="Whether and how dead latents begin anew.",
+    )
+    input_noise: Annotated[float, Stored("input_noise", "activation units"), ByRow()] = Field(
         0.0, ge=0, description="S.d. per dimension of noise on the input alone (a denoising autoencoder)."
     )
     curve_points: Annotated[int, Stored("curve_points", "rows")] = Field(

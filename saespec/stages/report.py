@@ -11,7 +11,7 @@ from saespec.figures import draw
 from saespec.plan import planfile
 from saespec.plan.orphans import results_folders
 from saespec.plan.stages import claims_hash, figures_hash
-from saespec.results import document, parquet, schema
+from saespec.results import diverged, document, parquet, schema
 from saespec.results.atomic import write_bytes
 from saespec.results.provenance import common
 from saespec.results.views import spec_connection
@@ -34,11 +34,12 @@ def claims(plan_path: Path) -> None:
 
 def draw_figures(spec: Spec, folder: Path) -> list[Path]:
     """Draw a spec's figures from the tables in its results folder: SVG, PNG, Vega-Lite; return the PNGs."""
-    tables = _tables(spec, folder)
+    tables, left_out = diverged.left_out(_tables(spec, folder))
     connection, made = spec_connection(tables, spec.name), _made(tables)
     drawn = []
     for name, figure in spec.figures.items():
-        drawing = draw.draw(figure, name, connection, {**made, "figure_hash": figures_hash({name: figure})})
+        own = {**made, "figure_hash": figures_hash({name: figure})}
+        drawing = draw.draw(figure, name, connection, own, left_out)
         target = folder / "figures" / name
         for suffix, data in ((".svg", drawing.svg), (".png", drawing.png), (".vl.json", drawing.chart)):
             write_bytes(target.with_name(name + suffix), data)
@@ -48,8 +49,8 @@ def draw_figures(spec: Spec, folder: Path) -> list[Path]:
 
 def judge_claims(spec: Spec, folder: Path) -> bytes:
     """Judge a spec's claims by the tables in its results folder; return what is `claims.json`."""
-    tables = _tables(spec, folder)
-    found = verdicts.check(spec.claims, spec_connection(tables, spec.name))
+    tables, left_out = diverged.left_out(_tables(spec, folder))
+    found = verdicts.check(spec.claims, spec_connection(tables, spec.name), left_out)
     return verdicts.to_json(found, {**_made(tables), "claims_hash": claims_hash(spec.claims)})
 
 

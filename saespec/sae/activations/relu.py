@@ -27,6 +27,14 @@ class Relu:
 
     codes = forward
 
+    def penalised(self, codes_NBL: Tensor) -> Tensor:
+        """The codes."""
+        return codes_NBL
+
+    def learned(self) -> Params:
+        """Nothing."""
+        return {}
+
     def back(self, view: View, grad: Tensor, w: Params, g: Params) -> None:
         """The gradient where a code is positive, else 0."""
         if not view.active_only:

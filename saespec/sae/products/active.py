@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
-SIGNED = {torch.float32: torch.int32, torch.bfloat16: torch.int16}
+SIGNED = {torch.float64: torch.int64, torch.float32: torch.int32, torch.bfloat16: torch.int16}
 """Integers whose sign is the float's. NumPy compares them ten times faster than torch compares floats."""
 
 

@@ -4,8 +4,8 @@ A product's operands are rounded to bfloat16 (8 bits of precision), its sums are
 instructions, and its result is rounded again; the error, a difference of numbers that are nearly equal once a cell
 is trained, is taken in float32.
 
-Legend: N cells of a stack, n of them in a view, B samples, D dimensions, L latents. Names ending in `_b`, codes and
-their gradients are bfloat16.
+Legend: N cells of a stack, n of them in a view, B samples, D dimensions, L latents of the dictionary, l of them in a
+view. Names ending in `_b`, codes and their gradients are bfloat16.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from saespec.sae.memory import aligned
-from saespec.sae.pieces import Params
+from saespec.sae.memory import aligned, alike
+from saespec.sae.pieces import Params, PerCell
 
 from .dense import DenseView
 
@@ -59,46 +59,69 @@ class Bfloat16:
 
     def view(self, rows: slice | None) -> Bfloat16View:
         """A view of neighbouring cells, or of all."""
-        return Bfloat16View(self, rows)
+        errors = self.error_NBD, self.error_NBD_b
+        return Bfloat16View(self, self.codes_NBL, *errors, self.codes_grad_NBL, rows, None)
+
+    def block(self, latents: slice) -> Bfloat16View:
+        """A view of neighbouring latents of all cells, with an error of its own."""
+        errors = alike(self.error_NBD), alike(self.error_NBD_b)
+        return Bfloat16View(self, self.codes_NBL, *errors, self.codes_grad_NBL, None, latents)
+
+    def beside(self, codes_NBL: Tensor) -> Bfloat16View:
+        """A view of other codes of the same latents, with buffers of its own."""
+        errors = alike(self.error_NBD), alike(self.error_NBD_b)
+        return Bfloat16View(self, codes_NBL, *errors, alike(self.codes_grad_NBL), None, None)
 
 
 class Bfloat16View(DenseView):
-    """The products that take some cells' codes."""
+    """The products that take some codes."""
 
-    def __init__(self, buffers: Bfloat16, rows: slice | None) -> None:
-        super().__init__(buffers.codes_NBL, rows)
+    def __init__(
+        self,
+        buffers: Bfloat16,
+        codes_NBL: Tensor,
+        error_NBD: Tensor,
+        error_NBD_b: Tensor,
+        grad_NBL: Tensor,
+        rows: slice | None,
+        latents: slice | None,
+    ) -> None:
+        super().__init__(codes_NBL, rows, latents)
         self._buffers = buffers
-        self._error_nBD, self._error_nBD_b = self.own(buffers.error_NBD), self.own(buffers.error_NBD_b)
-        self._grad_nBL, self._decoder_nLD_b = (
-            self.own(buffers.codes_grad_NBL),
-            self.own(buffers.decoder_NLD_b),
-        )
-        self._weight_grad_nLD_b = self.own(buffers.weight_grad_NLD_b)
+        self._error_nBD, self._error_nBD_b = self.own(error_NBD), self.own(error_NBD_b)
+        self._grad_nBl = self.columns(self.own(grad_NBL))
+        self._decoder_nlD_b = self.own_latents(buffers.decoder_NLD_b)
+        self._weight_grad_nlD_b = self.own_latents(buffers.weight_grad_NLD_b)
 
     def sums(self, values: Tensor, out_NL: Tensor) -> None:
-        """Sums over samples."""
-        self.own(out_NL).copy_(values.sum(dim=1))
+        """Write sums over samples."""
+        self.own_latents(out_NL).copy_(values.sum(dim=1))
 
-    def error(self, w: Params, target_NBD: Tensor) -> Tensor:
-        """Reconstructions minus targets, [n, B, D], float32."""
-        decoder_nLD_b = self._decoder_nLD_b.copy_(self.own(w["decoder"]))
-        torch.bmm(self.codes, decoder_nLD_b, out=self._error_nBD_b)
+    def error(self, w: Params, target_NBD: Tensor, scale: PerCell) -> Tensor:
+        """Reconstructions minus targets, times a number of each cell, [n, B, D], float32."""
+        decoder_nlD_b = self._decoder_nlD_b.copy_(self.own_latents(w["decoder"]))
+        torch.bmm(self.codes, decoder_nlD_b, out=self._error_nBD_b)
         error_nBD = self._error_nBD.copy_(self._error_nBD_b).sub_(self.own(target_NBD))
-        return error_nBD.add_(self.own(w["offset"]).unsqueeze(1)) if "offset" in w else error_nBD
+        if "offset" in w:
+            error_nBD.add_(self.own(w["offset"]).unsqueeze(1))
+        return error_nBD.mul_(self.own(scale.value_N11))
 
     def codes_gradient(self, w: Params, error_nBD: Tensor, constant: Tensor | None) -> Tensor:
         """The error times the decoder's transpose, plus a constant."""
-        error_nBD_b, decoder_nDL_b = self._error_nBD_b.copy_(error_nBD), self._decoder_nLD_b.transpose(1, 2)
+        error_nBD_b, decoder_nDl_b = self._error_nBD_b.copy_(error_nBD), self._decoder_nlD_b.transpose(1, 2)
         if constant is None:
-            return torch.bmm(error_nBD_b, decoder_nDL_b, out=self._grad_nBL)
-        return torch.baddbmm(constant, error_nBD_b, decoder_nDL_b, out=self._grad_nBL)
+            return torch.bmm(error_nBD_b, decoder_nDl_b, out=self._grad_nBl)
+        return torch.baddbmm(constant, error_nBD_b, decoder_nDl_b, out=self._grad_nBl)
 
-    def weight_gradients(self, error_nBD: Tensor, grad: Tensor, x_NBD: Tensor, g: Params) -> None:
-        """Write the gradients by encoder, shift and decoder."""
-        product_nLD_b, x_nBD_b = self._weight_grad_nLD_b, self.own(self._buffers.input_NBD_b)
-        self.own(g["decoder"]).copy_(
-            torch.bmm(self.codes.transpose(1, 2), self._error_nBD_b, out=product_nLD_b)
-        )
-        self.own(g["encoder"]).copy_(torch.bmm(grad.transpose(1, 2), x_nBD_b, out=product_nLD_b))
+    def decoder_gradient(self, error_nBD: Tensor, g: Params) -> None:
+        """Write the gradient by the decoder, of the error that `codes_gradient` was last asked about."""
+        product_nlD_b = torch.bmm(self.codes.transpose(1, 2), self._error_nBD_b, out=self._weight_grad_nlD_b)
+        self.own_latents(g["decoder"]).copy_(product_nlD_b)
+
+    def encoder_gradient(self, grad: Tensor, x_NBD: Tensor, g: Params) -> None:
+        """Write the gradients by encoder and shift, of the input that was last encoded."""
+        x_nBD_b = self.own(self._buffers.input_NBD_b)
+        product_nlD_b = torch.bmm(grad.transpose(1, 2), x_nBD_b, out=self._weight_grad_nlD_b)
+        self.own_latents(g["encoder"]).copy_(product_nlD_b)
         if "shift" in g:
             self.sums(grad, g["shift"])

@@ -36,6 +36,7 @@ class Mixed:
     def __init__(self, dense: Plain | Bfloat16) -> None:
         self._dense = dense
         self.dtype = dense.dtype
+        self.codes_NBL = dense.codes_NBL
         self._below = sparse_below(dense.dtype, dense.error_NBD.shape[2])
         N = len(dense.codes_NBL)
         self.state: Params = {"sparse": torch.zeros(N), "steps": torch.zeros(N)}
@@ -44,6 +45,10 @@ class Mixed:
     def encode(self, x_NBD: Tensor, w: Params) -> Tensor:
         """encoder · x + shift."""
         return self._dense.encode(x_NBD, w)
+
+    def beside(self, codes_NBL: Tensor) -> View:
+        """A view of other codes of the same latents, dense."""
+        return self._dense.beside(codes_NBL)
 
     def views(self) -> Iterator[View]:
         """Runs of dense cells, then all sparse ones."""

@@ -52,13 +52,21 @@ class SparseView:
         found = torch.zeros(self._cells * out_NL.shape[1]).index_add_(0, self._active.latent_K, values)
         out_NL[self._rows] = found.view(self._cells, -1)
 
-    def error(self, w: Params, target_NBD: Tensor) -> Tensor:
-        """Reconstructions minus targets, [S, B, D]."""
+    def sample_sums(self, values: Tensor) -> Tensor:
+        """Sums over the latents of each code's sample, [K]."""
+        per_sample = self._active.sample_offsets.diff()
+        sample_K = torch.arange(len(per_sample)).repeat_interleave(per_sample)
+        return torch.zeros(len(per_sample)).index_add_(0, sample_K, values)[sample_K]
+
+    def error(self, w: Params, target_NBD: Tensor, scale: PerCell) -> Tensor:
+        """Reconstructions minus targets, times a number of each cell, [S, B, D]."""
         _, B, D = target_NBD.shape
         decoder = self.own(w["decoder"]).reshape(-1, D)
         found = _weighted_sums(decoder, self._active.latent_K, self._active.sample_offsets, self.codes)
         error_SBD = found.view(-1, B, D).sub_(self.own(target_NBD))
-        return error_SBD.add_(self.own(w["offset"]).unsqueeze(1)) if "offset" in w else error_SBD
+        if "offset" in w:
+            error_SBD.add_(self.own(w["offset"]).unsqueeze(1))
+        return error_SBD.mul_(self.own(scale.value_N11))
 
     def codes_gradient(self, w: Params, error_nBD: Tensor, constant: Tensor | None) -> Tensor:
         """The dot products of errors and decoder rows, plus a constant."""
@@ -66,21 +74,29 @@ class SparseView:
         grad_K = _dot_products(error_nBD.view(-1, D), self.own(w["decoder"]).reshape(-1, D), self._active)
         return grad_K if constant is None else grad_K.add_(constant)
 
-    def weight_gradients(self, error_nBD: Tensor, grad: Tensor, x_NBD: Tensor, g: Params) -> None:
-        """Write the gradients by encoder, shift and decoder."""
+    def decoder_gradient(self, error_nBD: Tensor, g: Params) -> None:
+        """Write the gradient by the decoder."""
+        D, active = error_nBD.shape[2], self._active
+        codes_KT = self.codes[active.order_KT]
+        found = _weighted_sums(error_nBD.view(-1, D), active.sample_KT, active.latent_offsets, codes_KT)
+        g["decoder"][self._rows] = found.view(self._cells, -1, D)
+
+    def encoder_gradient(self, grad: Tensor, x_NBD: Tensor, g: Params) -> None:
+        """Write the gradients by encoder and shift."""
         _, B, D = x_NBD.shape
         active = self._active
         x, sample_KT = self.own(x_NBD).reshape(-1, D), active.sample_KT
         if not x_NBD.stride(0):  # all cells have the same batch: one copy of it stays in the cache
             x, sample_KT = x_NBD[0], sample_KT % B
-        codes_KT, grad_KT, offsets = self.codes[active.order_KT], grad[active.order_KT], active.latent_offsets
-        errors = error_nBD.view(-1, D)
-        g["decoder"][self._rows] = _weighted_sums(errors, active.sample_KT, offsets, codes_KT).view(
-            self._cells, -1, D
-        )
-        g["encoder"][self._rows] = _weighted_sums(x, sample_KT, offsets, grad_KT).view(self._cells, -1, D)
+        found = _weighted_sums(x, sample_KT, active.latent_offsets, grad[active.order_KT])
+        g["encoder"][self._rows] = found.view(self._cells, -1, D)
         if "shift" in g:
             self.sums(grad, g["shift"])
+
+    def offset_gradient(self, error_nBD: Tensor, g: Params) -> None:
+        """Write the gradient by the reconstruction's offset, if there is one."""
+        if "offset" in g:
+            g["offset"][self._rows] = error_nBD.sum(dim=1)
 
 
 def _slice(rows_S: NDArray[np.int64]) -> slice | Tensor:

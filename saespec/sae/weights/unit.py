@@ -15,7 +15,7 @@ from saespec.sae.pieces import Params
 class Unit:
     """The elements themselves are rescaled; their gradient is taken as it comes (Sharkey et al. 2022)."""
 
-    def __init__(self, dictionary: str) -> None:
+    def __init__(self, dictionary: str, params: Params) -> None:
         self._name = dictionary
         self._grads: Params = {}
 
@@ -24,6 +24,10 @@ class Unit:
         own_NLD = params[self._name]
         own_NLD.mul_(torch.linalg.vector_norm(own_NLD, dim=2, keepdim=True).reciprocal_())
         return params
+
+    def observe(self, params: Params) -> Params:
+        """Copies that are rescaled: to rescale the elements twice would change their last bits."""
+        return self.forward({**params, self._name: alike(params[self._name]).copy_(params[self._name])})
 
     def wire(self, grads: Params) -> Params:
         """The same gradients."""
@@ -38,7 +42,7 @@ class UnitProjected(Unit):
     """The part of the gradient along an element is removed before Adam sees it: g - (g·d) d (Bricken et al. 2023)."""
 
     def __init__(self, dictionary: str, params: Params) -> None:
-        super().__init__(dictionary)
+        super().__init__(dictionary, params)
         self._unit_NLD = params[dictionary]
         self._product_NLD = alike(self._unit_NLD)
 

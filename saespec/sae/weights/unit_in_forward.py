@@ -33,6 +33,8 @@ class UnitInForward:
         torch.mul(raw_NLD, self._shortening_NL1, out=self._unit_NLD)
         return {**params, self._name: self._unit_NLD}
 
+    observe = forward
+
     def wire(self, grads: Params) -> Params:
         """The same gradients."""
         self._grads = grads

@@ -1,0 +1,1 @@
+"""What keeps latents alive by a second decoding, one way a file."""

@@ -1,0 +1,1 @@
+"""What training does beside the optimiser's steps, a rule a file."""
