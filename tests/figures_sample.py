@@ -117,7 +117,8 @@ FIGURES = {
     "side_by_side": Figure(
         title="Losses",
         caption="Left: reconstruction. Right: sparsity.",
-        sql="select sparsity_coefficient, reconstruction_loss, sparsity_loss\nfrom cells where latents = 128 order by all",
+        sql="select sparsity_coefficient, reconstruction_loss, sparsity_loss\n"
+        "from cells where latents = 128 order by all",
         vega_lite={
             "hconcat": [
                 {

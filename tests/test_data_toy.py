@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,6 +83,27 @@ def test_correlation_factor_has_unit_variance(covariance: str, strength: float) 
     off = correlations[~np.eye(100, dtype=bool)]
     if covariance == "uniform":
         assert off.mean() == pytest.approx(strength * 0.09, abs=0.04)
+
+
+@pytest.mark.parametrize(("covariance", "expected"), [("uniform", 2.1), ("gram", 10)])
+def test_raw_covariance_keeps_its_variance_and_saturates(covariance: str, expected: float) -> None:
+    """Wigner's semicircle gives the uniform matrix −2√(G/24) as its smallest eigenvalue; A Aᵀ has G on its diagonal."""
+    raw, unit = (
+        RandomCorrelation(kind="random", covariance=covariance, variance=variance, strength=0.5)
+        for variance in ("raw", "unit")
+    )
+    factor, scaled = (correlation_factor(100, config, np.random.default_rng(0)) for config in (raw, unit))
+    deviation = np.linalg.norm(factor, axis=1)
+    assert deviation.mean() == pytest.approx(expected, rel=0.1)
+    assert np.allclose(factor, scaled * deviation[:, None])
+    data: dict[str, Any] = {"dim": 20, "features": 100, "active": 20}
+    extreme = []
+    for config in (raw, unit):
+        made = toy(**data, correlation=config.model_dump())
+        p = torch.cat([made.probabilities("train", t, 1) for t in range(50)])
+        extreme.append(((p < 1e-3).sum() / p.numel()).item())
+    assert extreme[0] > 0.05
+    assert extreme[1] < 0.01
 
 
 def test_low_rank_gram_correlates_strongly() -> None:

@@ -20,7 +20,7 @@ from saespec.plan.model import Cell
 from saespec.sae.checkpoint import Store
 from saespec.sae.cosine import cosines, mmcs
 from saespec.sae.train import train
-from saespec.spec.measures import DeadLatents, LargerDictionaries, Latents, Losses, Recovery
+from saespec.spec.measures import DeadLatents, LargerDictionaries, Latents, Losses, Recovery, SparseCoding
 
 CPU = torch.device("cpu")
 ALL = [
@@ -200,3 +200,45 @@ def test_a_dictionary_is_not_compared_with_one_that_diverged(tmp_path: Path) -> 
     assert found["cells"][0].get("mmcs_larger") is None or np.isnan(found["cells"][0]["mmcs_larger"])
     for row in found["pairs"]:
         assert (row["mmcs"], row["above_09"]) == (None, None)
+
+
+def test_sparse_coding_finds_the_codes_of_least_loss(tmp_path: Path) -> None:
+    """Against scikit-learn's coordinate descent, for a penalty per sample and per latent, with an offset."""
+    from sklearn.linear_model import Lasso
+
+    cells = [
+        cell(sae={"decoder_bias": "learned"}, l1=l1, per=per, reconstruction=mean, steps=200)
+        for l1, per, mean in ((0.01, "sample", "mean"), (2.0, "latents", "sum"))
+    ]
+    rows = measured(
+        cells, tmp_path, [SparseCoding(kind="sparse_coding", batches=2), Losses(kind="losses", batches=2)]
+    )
+    (trained,) = loaded(cells, tmp_path)
+    for n, own in enumerate(cells):
+        config, row = own.config, rows["cells"][n]
+        x = torch.cat([trained.batches.batch("held-out", t)[1][n] for t in range(2)]).double().numpy()
+        dictionary = trained.dictionary_NLD[n].double().numpy()
+        left = x - trained.params["decoder_bias"][n].double().numpy()
+        scale = config.loss.reconstruction_scale(config.data.dim)
+        penalty = config.loss.coefficient * config.loss.sparsity_scale(len(dictionary))
+        # Lasso's loss is ‖y − Xw‖² / 2D + alpha ‖w‖₁.
+        alpha = penalty / scale / 2 / config.data.dim
+        lasso = Lasso(alpha=alpha, positive=True, fit_intercept=False, tol=1e-10, max_iter=100_000)
+        codes = np.stack([lasso.fit(dictionary.T, sample).coef_ for sample in left])
+        error = np.square(codes @ dictionary - left).sum(axis=1).mean()
+        assert row["coding_loss"] == pytest.approx(
+            scale * error + penalty * codes.sum(axis=1).mean(), rel=1e-5
+        )
+        assert row["coding_l0"] == pytest.approx((codes > 0).sum(axis=1).mean(), abs=0.2)
+        assert row["coding_fvu"] == pytest.approx(
+            error / np.square(x - x.mean(axis=0)).sum(axis=1).mean(), rel=1e-3
+        )
+        assert row["coding_loss"] <= row["loss"]
+
+
+def test_sparse_coding_takes_a_coefficient_where_a_cell_has_none(tmp_path: Path) -> None:
+    topk = cell(sae={"kind": "topk", "k": 2}, loss={"sparsity": "none"})
+    own = measured([topk], tmp_path, [SparseCoding(kind="sparse_coding", batches=1)])["cells"][0]
+    assert [own[f"coding_{name}"] for name in ("loss", "l0", "fvu")] == [None] * 3
+    named = SparseCoding(kind="sparse_coding", batches=1, coefficient=0.01)
+    assert measured([topk], tmp_path, [named])["cells"][0]["coding_l0"] > 0

@@ -276,11 +276,13 @@ def test_every_field_outside_the_cells_changes_the_spec(spec: Spec) -> None:
             new_value: Any = 7 if int in (field.info.annotation, *get_args(field.info.annotation)) else "b"
             new_value = {"mark": "rect"} if field.path == "vega_lite" else new_value
             new_value = {"sae.latents": 8} if field.path == "where" else new_value
-            new_value = 0.5 if field.info.annotation is float else new_value
+            new_value = (
+                0.5 if float in (field.info.annotation, *get_args(field.info.annotation)) else new_value
+            )
             new = model.model_validate({**old.model_dump(), field.path: new_value})
             assert new.model_dump(mode="json") != old.model_dump(mode="json"), field.path
             with pytest.raises(ValidationError):
-                model.model_validate({**old.model_dump(), field.path: 1.5})
+                model.model_validate({**old.model_dump(), field.path: -1.5})
 
 
 def test_literals_take_nothing_that_merely_equals_them() -> None:

@@ -162,21 +162,26 @@ def directions(config: ToyData, number: int, generator: np.random.Generator) -> 
 def correlation_factor(
     features: int, config: RandomCorrelation, generator: np.random.Generator
 ) -> NDArray[np.float64]:
-    """A matrix M, [G, K], such that M ε with white ε has the wanted correlations and unit variance.
+    """A matrix M, [G, K], such that M ε with white ε has the wanted covariance.
 
     `uniform` follows the public replication of the document (symmetrised U(0,1), then −1.001 times the
-    smallest eigenvalue on the diagonal), `gram` A Aᵀ; both are normalised to unit variance, without which
-    the normal CDF saturates. `strength` s leaves s·C + (1−s)·I of the correlation matrix C.
+    smallest eigenvalue on the diagonal), `gram` A Aᵀ. `unit` variance divides by standard deviations, without
+    which the normal CDF saturates. `strength` s leaves s·C + (1−s)·I of the correlation matrix C.
     """
     s = config.strength
     if config.covariance == "gram":
         a_GK = generator.standard_normal((features, config.rank or features))
-        a_GK /= np.linalg.norm(a_GK, axis=1, keepdims=True)
-        return np.hstack([math.sqrt(s) * a_GK, math.sqrt(1 - s) * np.eye(features)]) if s < 1 else a_GK
-    u_GG = generator.random((features, features))
-    c_GG = (u_GG + u_GG.T) / 2
-    c_GG -= 1.001 * np.linalg.eigvalsh(c_GG)[0] * np.eye(features)
-    scale_G = np.sqrt(np.diag(c_GG))
-    c_GG /= np.outer(scale_G, scale_G)
-    lower_GG = np.linalg.cholesky(s * c_GG + (1 - s) * np.eye(features))
-    return np.asarray(lower_GG, dtype=np.float64)
+        scale_G = np.linalg.norm(a_GK, axis=1)
+        a_GK /= scale_G[:, None]
+        factor_GK = a_GK
+        if s < 1:
+            factor_GK = np.hstack([math.sqrt(s) * a_GK, math.sqrt(1 - s) * np.eye(features)])
+    else:
+        u_GG = generator.random((features, features))
+        c_GG = (u_GG + u_GG.T) / 2
+        c_GG -= 1.001 * np.linalg.eigvalsh(c_GG)[0] * np.eye(features)
+        scale_G = np.sqrt(np.diag(c_GG))
+        c_GG /= np.outer(scale_G, scale_G)
+        factor_GK = np.asarray(np.linalg.cholesky(s * c_GG + (1 - s) * np.eye(features)), dtype=np.float64)
+    scaled_GK = factor_GK * scale_G[:, None] if config.variance == "raw" else factor_GK
+    return np.asarray(scaled_GK, dtype=np.float64)

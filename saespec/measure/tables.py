@@ -23,6 +23,7 @@ from . import (
     movement,
     neuron_basis,
     recovery,
+    sparse_coding,
     top_examples,
 )
 from .rows import Rows
@@ -34,6 +35,7 @@ MEASURES: dict[str, Callable[[Any, Sequence[Trained]], Rows]] = {
     "dead_latents": dead_latents.measure,
     "latents": latents.measure,
     "larger_dictionaries": larger_dictionaries.measure,
+    "sparse_coding": sparse_coding.measure,
     "agreement": agreement.measure,
     "cosine_histogram": cosine_histogram.measure,
     "alive_latents": alive_latents.measure,

@@ -102,8 +102,14 @@ class SparseCoding(Measured):
         ),
     }
     kind: Literal["sparse_coding"] = Field(
-        description="Loss, L0 and FVU of the codes, none negative, that minimise squared error plus L1 over the "
-        "dictionary; for cells with an L1 penalty."
+        description="Loss, L0 and FVU of the codes, none negative, that minimise the reconstruction loss plus an L1 "
+        "penalty over the dictionary (FISTA)."
+    )
+    coefficient: float | None = Field(
+        None,
+        ge=0,
+        description="Coefficient of that penalty, which is counted as the cell's is. null: the cell's own, and no "
+        "value for cells that have no L1 penalty.",
     )
     batches: int = Field(4, ge=1, description="Held-out batches to average over.")
     iterations: int = Field(200, ge=1, description="Iterations of FISTA.")

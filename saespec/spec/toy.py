@@ -28,7 +28,8 @@ class RandomCorrelation(Consistent):
         "uniform",
         description=(
             "uniform: a symmetrised matrix of U(0,1) entries shifted to be positive definite "
-            "(pairwise correlations of about 0.05). gram: A Aᵀ with a Gaussian A of `rank` columns."
+            "(pairwise correlations of about 0.05). gram: A Aᵀ with a Gaussian A of `rank` columns. Either is scaled "
+            "to unit variance, unless `variance: raw`."
         ),
     )
     variance: Annotated[Literal["unit", "raw"], Stored("correlation_variance"), Added()] = Field(
