@@ -75,6 +75,9 @@ def _of_rules(train: Train, loss: Loss) -> Iterator[Conflict]:
         if train.resample.every > train.resample.until:
             message = f"must be at most until ({train.resample.until}), or no latent begins anew"
             yield Conflict("train.resample.every", message)
+    if isinstance(train.resample, Taggart) and train.resample.window_steps(train.batch) > train.resample.every:
+        message = f"must be at most every ({train.resample.every}): firing is counted anew for each look"
+        yield Conflict("train.resample.window", message)
     if (
         isinstance(train.schedule.decay, FallingRate)
         and train.schedule.warmup + train.schedule.decay.last > 1
