@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from cells import cell, stop_after
 
 from saespec.errors import Interrupted
 from saespec.plan.model import Cell
+from saespec.sae.captured import CapturedStep
 from saespec.sae.checkpoint import Store, read
+from saespec.sae.stack import Stack
 from saespec.sae.train import train
 
 CPU = torch.device("cpu")
@@ -134,3 +137,54 @@ def test_a_cell_that_diverges_costs_the_others_nothing(kind: str, tmp_path: Path
     if not finite:
         assert header["diverged"]["why"] == "loss"
         assert 1 <= header["diverged"]["at"] <= 40
+
+
+# What follows has not run yet where it was written, for want of a GPU.
+cuda_only = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+ON_CUDA = [kind for kind in KINDS if "products" not in KINDS[kind]]
+
+
+@cuda_only
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("kind", ON_CUDA)
+def test_alone_or_among_sixteen_and_interrupted_on_cuda(kind: str, precision: str, tmp_path: Path) -> None:
+    cells, cuda = stack(kind, 16, precision=precision), [torch.device("cuda", 0)]
+    stores = [Store(tmp_path / name) for name in ("together", "alone", "interrupted")]
+    torch.use_deterministic_algorithms(True)
+    try:
+        train(cells, stores[0], cuda)
+        train(cells[:1], stores[1], cuda)
+        with pytest.raises(Interrupted):
+            train(cells, stores[2], cuda, stop=stop_after(21))
+        train(cells, stores[2], cuda)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    files = [
+        [store.cell(own.id).read_bytes() for own in cells if store.cell(own.id).exists()] for store in stores
+    ]
+    assert files[0] == files[2]
+    assert files[1] == files[0][:1]
+
+
+@cuda_only
+@pytest.mark.parametrize("kind", ON_CUDA)
+def test_a_captured_step_is_the_step_on_a_cpu(kind: str) -> None:
+    """Near it, after a few steps: the two multiply in other orders."""
+    cells = tuple(stack(kind, 16))
+    plain, captured = Stack(cells, CPU), Stack(cells, torch.device("cuda", 0))
+    step = CapturedStep(captured)
+    vectors = np.random.default_rng(0).standard_normal((64, 16))
+    for one in (plain, captured):
+        one.initialise(lambda n, count: vectors[:count])
+    for t in range(3):
+        x_NBD = torch.randn(1, 32, 16, generator=torch.Generator().manual_seed(t)).expand(
+            len(plain.rows), -1, -1
+        )
+        for one in (plain, captured):
+            one.prepare(t)
+        plain.step(x_NBD, x_NBD)
+        moved_NBD = x_NBD.cuda()
+        step(moved_NBD, moved_NBD)
+    for name, value in plain.params.items():
+        found = captured.params[name][: len(cells)].cpu()
+        assert torch.allclose(found, value[: len(cells)], rtol=1e-2, atol=1e-4), name
