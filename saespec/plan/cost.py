@@ -22,6 +22,11 @@ _STATES = 4
 _COPIES = 2
 """A checkpoint in the store (the results folder links to it) and one in DVC's cache."""
 
+_CODES = {"prolu": 1, "batch_topk": 1, "jumprelu": 2, "gated": 6}
+"""What architectures keep of codes beside ReLU's, in codes a cell: by hand, peak memory of 4 cells of 4,096 latents."""
+_ROWS = {"jumprelu": 1, "gated": 2}
+"""Parameters of a latent beside its weights and bias."""
+
 BYTES_CPU = 512 * 2**20
 """What a stack, and the stacks that train side by side, may take on a CPU."""
 
@@ -150,7 +155,8 @@ def cell_bytes(config: CellConfig) -> int:
     Codes count once more, for the look at held-out ones that a point of the curve takes.
     """
     B, L, D = config.train.batch, config.sae.latents, config.data.dim
-    numbers = _STATES * _weights(config) + 3 * B * L + 3 * B * D
+    codes = 3 + _CODES.get(config.sae.kind, 0) + 2 * (config.loss.auxiliary.kind != "none")
+    numbers = _STATES * _weights(config) + codes * B * L + 3 * B * D
     if not isinstance(config.sae, Baseline):
         beside = {"unit_in_forward": 2, "unit_projected": 1}.get(config.sae.decoder_norm, 0)
         beside += (config.sae.weights == "tied") + (config.sae.decoder_bias == "shared")
@@ -161,8 +167,10 @@ def cell_bytes(config: CellConfig) -> int:
 def _weights(config: CellConfig) -> int:
     """Numbers that a checkpoint holds."""
     L, D = config.sae.latents, config.data.dim
-    tied = not isinstance(config.sae, Baseline) and config.sae.weights == "tied"
-    return (1 if tied else 2) * L * D + L
+    if isinstance(config.sae, Baseline):
+        return 2 * L * D + L
+    matrices, rows = 1 if config.sae.weights == "tied" else 2, 1 + _ROWS.get(config.sae.kind, 0)
+    return matrices * L * D + rows * L + (D if config.sae.decoder_bias != "none" else 0)
 
 
 def _own(configs: Sequence[CellConfig]) -> float:
