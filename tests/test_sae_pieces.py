@@ -15,6 +15,7 @@ from torch import Tensor
 
 from saespec.plan.identity import cell_id
 from saespec.plan.model import Cell
+from saespec.sae.activations.batch_topk import BatchTopK
 from saespec.sae.stack import Stack
 from saespec.spec.spec import CellConfig
 
@@ -195,3 +196,17 @@ def test_gradients_as_trained_are_near_those_of_autograd(
             if name == "log_threshold" and precision == "bfloat16":
                 continue  # counts what is near: rounding takes it to either side
             assert off <= tolerance * torch.linalg.vector_norm(value.grad) + 1e-9, name
+
+
+def test_the_threshold_of_batch_topk_is_the_mean_of_the_smallest_positive_code_that_was_kept() -> None:
+    """Bussmann et al. 2024: of positive ones, also where a batch has fewer than k·B; weights fall by 0.999 a step."""
+    own = BatchTopK(k=2, cells=1, device=CPU)
+    few, many, none = (
+        [[0.5, 0.7, -1, -2], [0.9, -1, -1, -1]],
+        [[3, 2, 4, 0.1], [5, 1, 0.3, 6]],
+        [[-1] * 4] * 2,
+    )
+    for pre in (few, many, none):
+        own.forward(torch.tensor([pre], dtype=torch.float32), {})
+    expected = (0.5 * 0.999 + 3 * 1) / 1.999
+    assert own.learned()["threshold"].item() == pytest.approx(expected, rel=1e-4)

@@ -78,7 +78,7 @@ def encode(w: Params, nonlinearity: Activation, x_NBD: Tensor) -> Tensor:
     """Codes of a batch, [N, B, L], from effective weights, as after training."""
     N, B, _ = x_NBD.shape
     encoder_NDL = w["encoder"].transpose(1, 2)
-    codes_NBL = aligned(N, B, encoder_NDL.shape[2], device=x_NBD.device)
+    codes_NBL = aligned(N, B, encoder_NDL.shape[2], device=x_NBD.device, dtype=encoder_NDL.dtype)
     if "shift" in w:
         torch.baddbmm(w["shift"].unsqueeze(1), x_NBD, encoder_NDL, out=codes_NBL)
     else:
@@ -90,6 +90,6 @@ def encode(w: Params, nonlinearity: Activation, x_NBD: Tensor) -> Tensor:
 def decode(w: Params, codes_NBL: Tensor) -> Tensor:
     """Reconstructions, [N, B, D], from effective weights."""
     N, B, _ = codes_NBL.shape
-    x_NBD = aligned(N, B, w["decoder"].shape[2], device=codes_NBL.device)
+    x_NBD = aligned(N, B, w["decoder"].shape[2], device=codes_NBL.device, dtype=codes_NBL.dtype)
     torch.bmm(codes_NBL, w["decoder"], out=x_NBD)
     return x_NBD.add_(w["offset"].unsqueeze(1)) if "offset" in w else x_NBD

@@ -1,12 +1,15 @@
 """`kind: batch_topk`: of a batch of B samples the k·B largest positive values of Wx + b (Bussmann et al. 2024).
 
 Which code of a sample is kept depends on the others of its batch. After training a threshold takes their place, so
-that a sample's codes are its own: the mean over training of the smallest code that was kept, later steps counting more.
+that a sample's codes are its own: the mean over training of the smallest code that was kept and is not 0, later steps
+counting more.
 
 Legend: N cells of a stack, B samples, L latents.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -26,15 +29,18 @@ class BatchTopK(Relu):
     def __init__(self, k: int, cells: int, device: torch.device) -> None:
         super().__init__()
         self._k = k
+        self._one = torch.ones((), device=device)
         self.state = {name: torch.zeros(cells, device=device) for name in ("smallest", "weight")}
 
     def forward(self, pre_NBL: Tensor, w: Params) -> None:
         """Codes, in place, as in training; the threshold learns of them."""
         pre_NBL.relu_()
-        B = pre_NBL.shape[1]
-        kept_N = torch.cat([keep_largest(own_BL.view(1, -1), self._k * B) for own_BL in pre_NBL])
-        self.state["smallest"].mul_(MEMORY).add_(kept_N.float(), alpha=1 - MEMORY)
-        self.state["weight"].mul_(MEMORY).add_(1 - MEMORY)
+        for own_BL in pre_NBL:
+            keep_largest(own_BL.view(1, -1), self._k * pre_NBL.shape[1])
+        kept_N = pre_NBL.masked_fill(pre_NBL <= 0, math.inf).amin(dim=(1, 2)).float()
+        new_N = (1 - MEMORY) * kept_N.isfinite()  # a batch without any code says nothing
+        self.state["smallest"].lerp_(kept_N.nan_to_num_(posinf=0), new_N)
+        self.state["weight"].lerp_(self._one, new_N)
 
     def codes(self, pre_NBL: Tensor, w: Params) -> None:
         """Codes, in place, as after training."""
@@ -42,7 +48,7 @@ class BatchTopK(Relu):
         pre_NBL.relu_().mul_(pre_NBL > threshold_N.view(-1, 1, 1))
 
     def threshold(self) -> Tensor:
-        """The smallest code that was kept, on average, [N]; 0 before the first step."""
+        """The smallest positive code that was kept, on average, [N]; 0 before the first step."""
         return self.state["smallest"] / self.state["weight"].clamp(min=1 - MEMORY)
 
     def learned(self) -> Params:

@@ -9,7 +9,6 @@ Legend: R rows, M numbers a row, K candidates.
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -21,12 +20,13 @@ LONG = 1024
 """Rows of more numbers are searched in two steps."""
 
 
-def keep_largest(values_RM: Tensor, k: int) -> Tensor:
-    """Set all but the k largest of each row to 0, in place; return the k-th largest of each, [R], at least 0."""
+def keep_largest(values_RM: Tensor, k: int) -> None:
+    """Set all but the k largest of each row to 0, in place."""
     if k >= values_RM.shape[1]:
-        return values_RM.amin(dim=1)
+        return
     if values_RM.device.type != "cpu":
-        return _keep_on_device(values_RM, k)
+        _keep_on_device(values_RM, k)
+        return
     bits_RM = values_RM.view(SIGNED[values_RM.dtype]).numpy()
     kth_R = kth_largest(bits_RM, k)
     kept_RM = bits_RM >= np.maximum(kth_R, 1)[:, None]
@@ -36,7 +36,6 @@ def keep_largest(values_RM: Tensor, k: int) -> Tensor:
         last_SM = np.cumsum(equal_SM[:, ::-1], axis=1)[:, ::-1]
         kept_RM[rows] &= ~(equal_SM & (last_SM <= surplus_R[rows, None]))
     bits_RM *= kept_RM
-    return torch.from_numpy(kth_R.astype(bits_RM.dtype)).view(values_RM.dtype)
 
 
 def kth_largest(bits_RM: Bits, k: int) -> Bits:
@@ -64,9 +63,8 @@ def _parts(numbers: int, k: int) -> int:
     return parts
 
 
-def _keep_on_device(values_RM: Tensor, k: int) -> Tensor:
+def _keep_on_device(values_RM: Tensor, k: int) -> None:
     kth_R1 = values_RM.topk(k, dim=1, sorted=False).values.amin(dim=1, keepdim=True)
     above_RM, equal_RM = values_RM > kth_R1, values_RM == kth_R1
     wanted_R1 = k - above_RM.sum(dim=1, keepdim=True)
     values_RM.mul_(above_RM | (equal_RM & (equal_RM.cumsum(dim=1) <= wanted_R1)))
-    return kth_R1.squeeze(1)
