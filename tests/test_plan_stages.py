@@ -1,27 +1,32 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import re
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from plan_sample import NAMED_CASES, SPEC, make, planned
+from pydantic import ValidationError
 from results_sample import spec
+from test_sae_pieces import CHOICES
 
 from saespec.errors import CallError
 from saespec.plan import stages
-from saespec.plan.groups import group_name
+from saespec.plan.groups import group_name, shared
 from saespec.plan.model import Plan
 from saespec.plan.stages import TABLES, table_names
 from saespec.results.schema import UNTRACKED, tables
 from saespec.spec.columns import Column
 from saespec.spec.fields import stored_fields
 from saespec.spec.measures import Measure, Recovery
+from saespec.spec.spec import CellConfig
 
 
 def changed(tmp_path: Path, *edits: tuple[str, str], spec: str = SPEC) -> set[str]:
@@ -134,6 +139,52 @@ def test_group_names_say_what_cells_share(tmp_path: Path) -> None:
     assert [group.name for group in plan.groups] == ["relu-d8-n8-b4-s10", "relu-d8-n16-b4-s10"]
     assert sorted(c.id for g in plan.groups for c in g.cells) == sorted(c.id for c in plan.cells)
     assert all(group_name(cell.config) == g.name for g in plan.groups for cell in g.cells)
+
+
+def test_cells_have_one_group_name_if_and_only_if_they_share_all_that_a_stack_shares() -> None:
+    """Of some thousand cells, drawn from the choices of the autoencoder room; a name is what cells train by."""
+    draw = random.Random(0)
+    more: dict[str, list[dict[str, Any]]] = {
+        "loss.penalty": [
+            {"sparsity": {"kind": "l1", "coefficient": c, "per": "latents", "warmup": w}}
+            for c in (0.1, 0.2)
+            for w in (0.0, 0.3)
+        ],
+        "train.schedule": [{"schedule": {"warmup": w}} for w in (0.0, 0.3)],
+        "train.resample": [
+            {},
+            *(
+                {"resample": {"kind": kind, "every": 20, "until": until, "window": 10}}
+                for kind in ("bricken", "taggart")
+                for until in (40, 60)
+            ),
+        ],
+        "train.more": [{"precision": precision} for precision in ("float32", "bfloat16")],
+        "sae.init": [{"init": {"bias": bias}} for bias in ("uniform", "zero")],
+    }
+    kinds = {name: [*CHOICES.get(name, []), *more.get(name, [])] for name in (*CHOICES, *more)}
+    names: dict[str, set[str]] = defaultdict(set)
+    for _ in range(6000):
+        sections: dict[str, dict[str, Any]] = {
+            "sae": {"latents": 24},
+            "loss": {},
+            "train": {"steps": 100, "batch": 8},
+        }
+        sections["train"]["optimizer"] = {"lr": draw.choice((1e-3, 1e-2))}
+        for name in draw.sample(list(kinds), 5):
+            sections[name.split(".")[0]].update(draw.choice(kinds[name]))
+        sections["sae"].setdefault("kind", "relu")
+        sections["loss"].setdefault("reconstruction", "mean")
+        sections["loss"].setdefault("sparsity", "none")
+        data = {"kind": "toy", "dim": 16, "features": 24, "active": 3.0}
+        try:
+            config = CellConfig.model_validate({"data": data, "seed": draw.randrange(3), **sections})
+        except ValidationError:
+            continue
+        names[group_name(config)].add(shared(config))
+    assert len(names) > 500
+    assert {name: inside for name, inside in names.items() if len(inside) > 1} == {}
+    assert len(set().union(*names.values())) == len(names)
 
 
 def test_groups_that_read_batches_of_one_shape_share_a_stage(tmp_path: Path) -> None:

@@ -58,6 +58,9 @@ REFUSALS: dict[str, list[tuple[str, str]]] = {
     "a window of counts longer than the time between two looks": [
         train(BRICKEN.replace("bricken", "taggart").replace("window: 10", "window: 21"))
     ],
+    "a window longer than the time to the last look": [
+        train(BRICKEN.replace("every: 20, until: 80, window: 10", "every: 50, until: 80, window: 60"))
+    ],
     "a schedule of more than all steps": [train("schedule: {warmup: 0.6, decay: {kind: linear, last: 0.5}}")],
     "sparse products of what learns from zeros": [sae("kind: gated"), train("products: sparse")],
     "sparse products of nested dictionaries": [

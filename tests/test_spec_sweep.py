@@ -520,6 +520,24 @@ def test_what_a_baseline_reads_may_be_swept(tmp_path: Path, text: str) -> None:
     assert load_text(tmp_path, f"{base}sweep:\n  {text}\n").points
 
 
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("schedule: {decay: linear}", "train.schedule.decay.kind"),
+        ("schedule: {decay: {kind: cosine}}", "train.schedule.decay.kind"),
+        ("resample: {kind: bricken, every: 50, until: 150, window: 20}", "train.resample.kind"),
+    ],
+)
+def test_a_form_that_the_spec_gives_and_no_cell_reads_is_refused(
+    tmp_path: Path, text: str, path: str
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        load_text(tmp_path, ICA.replace("  batch: 256\n", f"  batch: 256\n  {text}\n"))
+    first = caught.value.problems[0]
+    assert (first.path, first.line) == (path, ICA[: ICA.index("  batch: 256")].count("\n") + 2)
+    assert IDLE in str(first)
+
+
 def test_a_field_that_the_spec_sets_and_no_cell_reads_is_refused(tmp_path: Path) -> None:
     text = ICA.replace("  batch: 256\n", "  batch: 256\n  curve_points: 3\n")
     problem = one_problem(tmp_path, text)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 
 from saespec.spec import loss as losses
-from saespec.spec import sae as kinds
 from saespec.spec.baselines import Baseline
 from saespec.spec.rules import Bricken
+from saespec.spec.sae import TrainedSAE
 from saespec.spec.spec import CellConfig
 
 from .activations.batch_topk import BatchTopK
@@ -40,10 +40,6 @@ from .weights.tied import Tied
 from .weights.unit import Unit, UnitProjected
 from .weights.unit_in_forward import UnitInForward
 
-Trained: TypeAlias = (
-    kinds.ReluSAE | kinds.ProluSAE | kinds.TopKSAE | kinds.BatchTopKSAE | kinds.JumpReluSAE | kinds.GatedSAE
-)
-
 ACTIVATIONS: Mapping[str, Callable[[Any, int, torch.device, PerCell | None], Activation]] = {
     "relu": lambda sae, cells, device, counted: Relu(),
     "prolu": lambda sae, cells, device, counted: Prolu(sae.gradient, sae.hybrid),
@@ -69,7 +65,7 @@ NORMS: Mapping[str, Callable[[str, Params], Norm]] = {
 }
 
 
-def trained(config: CellConfig) -> Trained:
+def trained(config: CellConfig) -> TrainedSAE:
     """The section of an autoencoder."""
     assert not isinstance(config.sae, Baseline)
     return config.sae

@@ -145,4 +145,4 @@ BASELINES: dict[str, Baseline] = {
     "random": Baseline(random_directions, clipped=True, elements="encoder"),
     "neuron_basis": Baseline(neuron_basis, clipped=True),
 }
-"""The code of each kind of baseline. Its configuration is in `saespec/spec/sae.py`."""
+"""The code of each kind of baseline. Its configuration is in `saespec/spec/baselines.py`."""

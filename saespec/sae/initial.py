@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from saespec.data.streams import Streams
 from saespec.plan.identity import canonical_json
-from saespec.spec.sae import DecoderTransposed, GatedSAE, JumpReluSAE
+from saespec.spec.sae import DecoderTransposed, GatedSAE, JumpReluSAE, TrainedSAE
 from saespec.spec.spec import CellConfig
 
-from .assembly import Trained, trained
+from .assembly import trained
 from .pieces import Shapes
 
 Array = NDArray[np.float64]
@@ -45,7 +45,7 @@ def shapes(config: CellConfig) -> Shapes:
     return found | dict.fromkeys(own_starts(sae), (L,))
 
 
-def own_starts(sae: Trained) -> dict[str, float]:
+def own_starts(sae: TrainedSAE) -> dict[str, float]:
     """Where the parameters that belong to an activation alone start, each of them a number a latent."""
     if isinstance(sae, JumpReluSAE):
         return {"log_threshold": math.log(sae.threshold)}

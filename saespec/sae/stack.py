@@ -22,6 +22,7 @@ from torch import Tensor
 
 from saespec.errors import StageError
 from saespec.plan.cost import BYTES_CPU, cell_bytes
+from saespec.plan.groups import shared
 from saespec.plan.identity import canonical_json
 from saespec.plan.model import Cell
 from saespec.spec.spec import CellConfig
@@ -47,6 +48,7 @@ class Stack:
         check_memory(cells[0].config, device)
         self.rows = with_idle(cells, device)
         configs = [cell.config for cell in self.rows]
+        assert len({shared(config) for config in configs}) == 1, "pieces are those of the first cell"
         self._shapes = shapes(configs[0])
         theta, mean, square, self._flat_grads = (self._zeros() for _ in range(4))
         grads = self._flat_grads

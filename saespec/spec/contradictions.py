@@ -7,7 +7,7 @@ from typing import Any
 
 from .base import Conflict
 from .baselines import Baseline, IcaSAE, NeuronBasisSAE, PcaSAE
-from .loss import L0, L1, AuxK, Loss, NoAuxiliary, Sqrt, Tanh
+from .loss import L0, AuxK, Loss, NoAuxiliary, PenaltyOfCodes
 from .rules import Bricken, FallingRate, Taggart, Window
 from .sae import GatedSAE, JumpReluSAE
 from .train import Train
@@ -36,7 +36,7 @@ def _of_penalty(sae: Any, loss: Loss) -> Iterator[Conflict]:
     if isinstance(penalty, L0) and not isinstance(sae, JumpReluSAE):
         message = f"l0 is learned by thresholds, which kind: {sae.kind} has none of"
         yield Conflict("loss.sparsity.kind", message, "write kind: l1, or set sae.kind: jumprelu")
-    if isinstance(penalty, L1 | Sqrt | Tanh):
+    if isinstance(penalty, PenaltyOfCodes):
         if penalty.weighted_by_norm and norm != "none":
             message = f"with decoder_norm: {norm} every element has the length 1"
             yield Conflict(
@@ -69,21 +69,30 @@ def _of_rules(train: Train, loss: Loss) -> Iterator[Conflict]:
             message = f"no latent can be silent for {steps} steps: training takes {train.steps}"
             yield Conflict(f"{path}.window", message, "write a shorter one")
     if isinstance(train.resample, Bricken | Taggart):
-        if train.resample.until >= train.steps:
-            message = f"must be before the last step ({train.steps}), not {train.resample.until}"
-            yield Conflict("train.resample.until", message)
-        if train.resample.every > train.resample.until:
-            message = f"must be at most until ({train.resample.until}), or no latent begins anew"
-            yield Conflict("train.resample.every", message)
-    if isinstance(train.resample, Taggart) and train.resample.window_steps(train.batch) > train.resample.every:
-        message = f"must be at most every ({train.resample.every}): firing is counted anew for each look"
-        yield Conflict("train.resample.window", message)
+        yield from _of_resampling(train, train.resample)
     if (
         isinstance(train.schedule.decay, FallingRate)
         and train.schedule.warmup + train.schedule.decay.last > 1
     ):
         message = "warm-up and decay together take more than all steps"
         yield Conflict("train.schedule.decay.last", message, "write smaller shares")
+
+
+def _of_resampling(train: Train, rule: Bricken | Taggart) -> Iterator[Conflict]:
+    """What leaves no step at which a latent could begin anew."""
+    window, last = rule.window_steps(train.batch), rule.until // rule.every * rule.every
+    if rule.until >= train.steps:
+        message = f"must be before the last step ({train.steps}), not {rule.until}"
+        yield Conflict("train.resample.until", message)
+    if rule.every > rule.until:
+        message = f"must be at most until ({rule.until}), or no latent begins anew"
+        yield Conflict("train.resample.every", message)
+    elif isinstance(rule, Taggart) and window > rule.every:
+        message = f"must be at most every ({rule.every}): firing is counted anew for each look"
+        yield Conflict("train.resample.window", message)
+    elif last < window < train.steps:
+        message = f"no latent can be silent for {window} steps by the last look, at step {last}"
+        yield Conflict("train.resample.window", message, "write a shorter one, or look later")
 
 
 def _of_products(sae: Any, train: Train, loss: Any) -> Iterator[Conflict]:

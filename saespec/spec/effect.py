@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from collections.abc import Sequence as SequenceType
-from typing import TypeAlias
+from functools import reduce
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
@@ -12,13 +13,16 @@ from saespec.errors import Problem
 
 from .axes import CaseLabel, Setting
 from .base import Strict
-from .fields import cell_fields, flat, tag
+from .fields import flat, tag
 from .messages import locate
 from .spec import CellConfig
 from .yaml import Mapping
 
 Unread: TypeAlias = dict[str, str]
 """Dotted path of a field or a section → what of the cell has no use for it, such as `sae.kind: ica`."""
+
+_NEVER = object()
+"""The default of a field that has to be given."""
 
 _BESIDE = "take {why} out of the product and put it into sweep.beside, where it is one cell"
 
@@ -129,11 +133,24 @@ class Watch:
             section = why.partition(":")[0].rpartition(".")[0]
             if not why or path.startswith(f"{section}."):  # a section's own field has another use
                 continue
-            info = cell_fields()[path][0].info
-            mark, _, whole = locate(tree, path.split("."))
-            if whole and not info.is_required() and value != info.get_default(call_default_factory=True):
+            keys = path.split(".")
+            mark, _, whole = locate(tree, keys)
+            if not whole and keys[-1] == "kind":  # written as one word
+                mark, _, whole = locate(tree, keys[:-1])
+            if whole and _default(base, keys) not in (value, _NEVER):
                 text = f"changes nothing: {why} does not read it"
                 yield Problem(mark.file, mark.line, mark.column, path, text, "remove it")
+
+
+def _default(base: CellConfig, keys: list[str]) -> Any:
+    """The value of a field that is not given: its own default, or what its section's default has; else `_NEVER`."""
+    *outer, name = keys
+    section = reduce(getattr, outer, base)
+    info = type(section).model_fields[name]
+    if not info.is_required():
+        return info.get_default(call_default_factory=True)
+    above = _default(base, outer) if len(outer) > 1 else None
+    return getattr(above, name, _NEVER)
 
 
 def _axis(setting: Setting) -> Hashable:

@@ -31,7 +31,7 @@ class _Penalty(Strict):
     )
 
 
-class _OfCodes(_Penalty):
+class PenaltyOfCodes(_Penalty):
     """What penalties of the codes' sizes share."""
 
     weighted_by_norm: Annotated[bool, Stored("sparsity_weighted"), Added()] = Field(
@@ -39,13 +39,13 @@ class _OfCodes(_Penalty):
     )
 
 
-class L1(_OfCodes):
+class L1(PenaltyOfCodes):
     """Penalty on the L1 norm of the codes."""
 
     kind: Annotated[Literal["l1"], Stored("sparsity")] = Field(description="l1: the sum of the codes.")
 
 
-class Sqrt(_OfCodes):
+class Sqrt(PenaltyOfCodes):
     """Penalty on square roots (Taggart 2024)."""
 
     kind: Annotated[Literal["sqrt"], Stored("sparsity")] = Field(
@@ -56,7 +56,7 @@ class Sqrt(_OfCodes):
     )
 
 
-class Tanh(_OfCodes):
+class Tanh(PenaltyOfCodes):
     """Penalty that saturates (Jermyn et al. 2024)."""
 
     kind: Annotated[Literal["tanh"], Stored("sparsity")] = Field(description="tanh: Σ tanh(scale · c).")

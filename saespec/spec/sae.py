@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
@@ -170,8 +170,8 @@ class GatedSAE(_Trained):
     )
 
 
-SAE = Annotated[
-    ReluSAE | ProluSAE | TopKSAE | BatchTopKSAE | JumpReluSAE | GatedSAE | Baseline,
-    Field(discriminator="kind"),
-]
+TrainedSAE: TypeAlias = ReluSAE | ProluSAE | TopKSAE | BatchTopKSAE | JumpReluSAE | GatedSAE
+"""Any autoencoder."""
+
+SAE = Annotated[TrainedSAE | Baseline, Field(discriminator="kind")]
 """Any dictionary: trained, or fitted."""
