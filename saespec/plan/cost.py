@@ -155,7 +155,7 @@ def cell_bytes(config: CellConfig) -> int:
     Codes count once more, for the look at held-out ones that a point of the curve takes.
     """
     B, L, D = config.train.batch, config.sae.latents, config.data.dim
-    codes = 3 + _CODES.get(config.sae.kind, 0) + 2 * (config.loss.auxiliary.kind != "none")
+    codes = 3 + _CODES.get(config.sae.kind, 0)
     numbers = _STATES * _weights(config) + codes * B * L + 3 * B * D
     if not isinstance(config.sae, Baseline):
         beside = {"unit_in_forward": 2, "unit_projected": 1}.get(config.sae.decoder_norm, 0)

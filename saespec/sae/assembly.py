@@ -128,16 +128,20 @@ def gate(activation: Activation, products: Products, scale: PerCell) -> Gate | N
 
 
 def auxiliary(
-    configs: Sequence[CellConfig], silent: Silence | None, products: Products, error_scale: PerCell
+    configs: Sequence[CellConfig], silent: Silence | None, error_scale: PerCell
 ) -> Auxiliary | None:
     """The second decoding of dead latents."""
     chosen, batch = configs[0].loss.auxiliary, configs[0].train.batch
     if isinstance(chosen, losses.NoAuxiliary) or silent is None:
         return None
-    full_N, pre_NBL = error_scale.value_N.double(), products.codes_NBL
-    device, dtype, steps = pre_NBL.device, error_scale.value_N11.dtype, chosen.window_steps(batch)
-    back = PerCell((-1 / full_N).tolist(), device, dtype)  # a scaled error to what is left of the target
+    full_N, device, dtype = (
+        error_scale.value_N.double(),
+        error_scale.value_N.device,
+        error_scale.value_N11.dtype,
+    )
+    unscale = PerCell((-1 / full_N).tolist(), device, dtype)  # a scaled error to what is left of the target
+    steps = chosen.window_steps(batch)
     if isinstance(chosen, losses.AuxK):
         scale = PerCell((chosen.coefficient * full_N).tolist(), device, dtype)
-        return AuxK(chosen.k, steps, silent, products, pre_NBL, (back, scale))
-    return Ghost(steps, silent, products, pre_NBL, (back, error_scale))
+        return AuxK(chosen.k, steps, silent, unscale, scale)
+    return Ghost(steps, silent, unscale, error_scale)

@@ -36,7 +36,7 @@ class Gradients:
         self.shares_bias = assembly.trained(config).decoder_bias == "shared"
         self.silence = assembly.silence(config, params)
         self._gate = assembly.gate(self.activation, self.products, self._error_scale)
-        self._auxiliary = assembly.auxiliary(configs, self.silence, self.products, self._error_scale)
+        self._auxiliary = assembly.auxiliary(configs, self.silence, self._error_scale)
         self._g = grads
         for one in (self.norm, *self.weights):
             self._g = one.wire(self._g)

@@ -4,63 +4,38 @@
 
 Encoder and decoder both learn of it; the error itself does not.
 
-Legend: N cells of a stack, B samples, D dimensions, L latents.
+Legend: n cells in a part, B samples, D dimensions, m latents in a part.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from saespec.sae.activations.topk import TopK
-from saespec.sae.memory import alike
-from saespec.sae.pieces import Params, PerCell, Products
+from saespec.sae.activations.largest import keep_largest
+from saespec.sae.pieces import PerCell
 
+from .dead import Part
+from .second_decoding import SecondDecoding
 from .silence import Silence
 
 
-class AuxK:
-    """The second decoding, where any latent of the stack is dead."""
+class AuxK(SecondDecoding):
+    """By the k strongest."""
 
-    def __init__(
-        self,
-        k: int,
-        steps: int,
-        silence: Silence,
-        products: Products,
-        pre_NBL: Tensor,
-        scales: tuple[PerCell, PerCell],
-    ) -> None:
-        self._steps = steps
-        self._silence = silence
-        self._chosen = TopK(k)
-        self._codes_NBL = alike(pre_NBL)
-        self._view = products.beside(self._codes_NBL)
-        self._unscale, self._scale = scales
-        self._busy = False
-        self._error_NBD = torch.empty(0)
+    def __init__(self, k: int, steps: int, silence: Silence, unscale: PerCell, scale: PerCell) -> None:
+        super().__init__(steps, silence, unscale, scale)
+        self._k = k
 
-    def keep(self, pre_NBL: Tensor) -> None:
-        """Take what dead latents would say."""
-        dead_NL = self._silence.dead(self._steps)
-        self._busy = pre_NBL.device.type != "cpu" or bool(dead_NL.any())  # a GPU's step is one for all
-        if self._busy:
-            torch.mul(pre_NBL, dead_NL.unsqueeze(1), out=self._codes_NBL)
-            self._chosen.forward(self._codes_NBL, {})
+    def codes(self, pre_nBm: Tensor, part: Part) -> Tensor:
+        """The k largest positive ones."""
+        codes_nBm = pre_nBm.relu_()
+        keep_largest(codes_nBm.view(-1, codes_nBm.shape[2]), self._k)
+        return codes_nBm
 
-    def back(self, error_NBD: Tensor, grad_NBL: Tensor, w: Params) -> None:
-        """Add what the chosen latents learn."""
-        if not self._busy:
-            return
-        target_NBD = error_NBD * self._unscale.value_N11
-        alone = {"decoder": w["decoder"]}
-        self._error_NBD = self._view.error(alone, target_NBD, self._scale)
-        own_NBL = self._view.codes_gradient(alone, self._error_NBD, None)
-        grad_NBL.add_(own_NBL.mul_(self._codes_NBL > 0))
+    def slope(self, codes_nBm: Tensor) -> Tensor:
+        """1 where a latent was chosen."""
+        return codes_nBm > 0
 
-    def weights_back(self, g: Params) -> None:
-        """Add what their elements learn."""
-        if self._busy:
-            own = {"decoder": torch.zeros_like(g["decoder"])}
-            self._view.decoder_gradient(self._error_NBD, own)
-            g["decoder"].add_(own["decoder"])
+    def error(self, decoded_nBD: Tensor, target_nBD: Tensor, scale_n11: Tensor) -> Tensor:
+        """ê - e."""
+        return decoded_nBD.sub_(target_nBD).mul_(scale_n11)
