@@ -10,10 +10,12 @@ import typer
 from rich.console import Console
 
 from . import (
+    architectures,
     extraction,
     generation,
     latency,
     machine,
+    quality,
     record,
     report,
     scaling,
@@ -21,7 +23,9 @@ from . import (
     sweep,
     tables,
     throughput,
+    topk,
 )
+from .trainers.quality_tasks import TASKS
 from .trainers.sizes import WORKLOADS
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="How fast saespec is, beside others.")
@@ -71,6 +75,96 @@ def throughput_(
         patience=patience,
     )
     _finish("throughput", throughput.measure(settings, console), out, device)
+
+
+@app.command("architectures")
+def architectures_(
+    rounds: Rounds = 3,
+    threads: Threads = 2,
+    device: Device = "cpu",
+    steps: Annotated[int | None, typer.Option(help="Timed steps, instead of the workload's own.")] = None,
+    workload: Annotated[
+        list[str] | None, typer.Option(help=f"{' or '.join(architectures.SIZES)}; all by default.")
+    ] = None,
+    architecture: Annotated[list[str] | None, typer.Option(help="One of them; all by default.")] = None,
+    trainer: Annotated[list[str] | None, typer.Option(help="One of them; all by default.")] = None,
+    saelens_python: Annotated[
+        Path | None, typer.Option(help="Python of an environment with sae-lens 6.54.12.")
+    ] = None,
+    dictionary_learning_python: Annotated[
+        Path | None, typer.Option(help="Python of an environment with dictionary-learning 0.1.0.")
+    ] = None,
+    patience: Patience = 0.0,
+    seed: Seed = 0,
+    out: Out = None,
+) -> None:
+    """Train eight SAEs of every architecture with saespec and with others, side by side."""
+    chosen = _known("trainer", trainer, [one.name for one in architectures.TRAINERS])
+    settings = architectures.Settings(
+        workloads=_known("workload", workload, list(architectures.SIZES)),
+        architectures=_known("architecture", architecture, architectures.names()),
+        trainers=[one for one in architectures.TRAINERS if one.name in chosen],
+        rounds=rounds,
+        steps=steps,
+        threads=threads,
+        device=device,
+        seed=seed,
+        pythons={"saelens": saelens_python, "dictionary_learning": dictionary_learning_python},
+        patience=patience,
+    )
+    _finish("architectures", architectures.measure(settings, console), out, device)
+
+
+@app.command("topk")
+def topk_(
+    rounds: Rounds = 3,
+    threads: Threads = 2,
+    device: Device = "cpu",
+    latents: Annotated[
+        list[int] | None, typer.Option(help="Sizes of dictionaries.", show_default="512, 2048, 8192")
+    ] = None,
+    patience: Patience = 0.0,
+    seed: Seed = 0,
+    out: Out = None,
+) -> None:
+    """Measure what a step of TopK costs as k, latents and cells grow."""
+    sizes = tuple(latents or topk.LATENTS)
+    settings = topk.Settings(rounds, threads, device, seed, sizes, patience)
+    _finish("topk", topk.measure(settings, console), out, device)
+
+
+@app.command("quality")
+def quality_(
+    rounds: Rounds = 2,
+    threads: Threads = 2,
+    device: Device = "cpu",
+    task: Annotated[list[str] | None, typer.Option(help=f"{', '.join(TASKS)}; all by default.")] = None,
+    length: Annotated[
+        list[int] | None, typer.Option(help="Steps of a training, instead of the tasks' own.")
+    ] = None,
+    trainer: Annotated[list[str] | None, typer.Option(help="One of them; all by default.")] = None,
+    saelens_python: Annotated[
+        Path | None, typer.Option(help="Python of an environment with sae-lens 6.54.12.")
+    ] = None,
+    dictionary_learning_python: Annotated[
+        Path | None, typer.Option(help="Python of an environment with dictionary-learning 0.1.0.")
+    ] = None,
+    seed: Seed = 0,
+    out: Out = None,
+) -> None:
+    """Train eight SAEs until they are good, with saespec and with others."""
+    chosen = _known("trainer", trainer, [one.name for one in quality.TRAINERS])
+    settings = quality.Settings(
+        tasks=[TASKS[name] for name in _known("task", task, list(TASKS))],
+        trainers=[one for one in quality.TRAINERS if one.name in chosen],
+        rounds=rounds,
+        lengths=sorted(length or ()),
+        threads=threads,
+        device=device,
+        seed=seed,
+        pythons={"saelens": saelens_python, "dictionary_learning": dictionary_learning_python},
+    )
+    _finish("quality", quality.measure(settings, console), out, device)
 
 
 @app.command("scaling")

@@ -155,6 +155,19 @@ def _wait_until_quiet(deadline: float) -> None:
             return
 
 
+def multiplies_bfloat16() -> bool:
+    """Whether the processor has instructions for bfloat16 products; yes where nothing tells.
+
+    Without them torch multiplies bfloat16 ten times more slowly than float32.
+    """
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return True
+    flags = next((line.split() for line in lines if line.startswith(("flags", "Features"))), None)
+    return flags is None or bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags))
+
+
 def processor() -> str:
     """The processor's name and number of cores."""
     name = platform.processor() or platform.machine()

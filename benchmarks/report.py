@@ -21,13 +21,29 @@ from saespec.results.views import spec_connection
 from saespec.spec.columns import Column
 from saespec.spec.report import Figure
 
-from . import extraction, generation, latency, machine, record, scaling, storage, sweep, throughput
+from . import (
+    architectures,
+    extraction,
+    generation,
+    latency,
+    machine,
+    quality,
+    record,
+    scaling,
+    storage,
+    sweep,
+    throughput,
+    topk,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 BENCHMARKS: Mapping[str, Sequence[Column]] = {
     "throughput": throughput.COLUMNS,
+    "architectures": architectures.COLUMNS,
+    "topk": topk.COLUMNS,
+    "quality": quality.COLUMNS,
     "scaling": scaling.COLUMNS,
     "latency": latency.COLUMNS,
     "data": generation.COLUMNS,

@@ -7,14 +7,18 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from benchmarks import record, report, scaling
+from benchmarks import architectures, machine, record, report, scaling, throughput, topk
+from benchmarks.trainers import saespec_stack
 from benchmarks.trainers.sizes import WORKLOADS
 from saespec.results import parquet
+from saespec.sae.stack import Stack
 
 ROOT = Path(__file__).parents[1]
 
@@ -61,6 +65,73 @@ def test_throughput_compares_trainers_on_the_same_data(tmp_path: Path) -> None:
     alone = rows["products alone, bfloat16"]["flop_rate"]
     assert rows["saespec, bfloat16"]["peak_share"] == rows["saespec, bfloat16"]["flop_rate"] / alone
     assert parquet.footer(table)["saespec.spec"] == "throughput"
+
+
+def test_every_architecture_is_measured_with_the_products_that_it_has(tmp_path: Path) -> None:
+    out = tmp_path / "architectures.parquet"
+    said = benchmark(
+        *("architectures", "--workload", "d64-n128", "--steps", "1", "--rounds", "1", "--threads", "1"),
+        *("--out", str(out)),
+    )
+    assert "left out: SAELens" in said
+    assert "left out: dictionary_learning" in said
+    rows = parquet.read(out).to_pylist()
+    trainers = ["saespec", *(["saespec, bfloat16"] if machine.multiplies_bfloat16() else [])]
+    assert {(row["architecture"], row["trainer"]) for row in rows} == {
+        (name, trainer) for name in architectures.names() for trainer in trainers
+    }  # sparse products are of no use to vectors so narrow
+    assert len({row["data_sha256"] for row in rows}) == 1
+    for row in rows:
+        assert row["finite"]
+        assert row["steps_per_second"] == pytest.approx(8 * row["steps"] / row["seconds"])
+        assert (row["k"] is not None) == ("topk" in row["architecture"])
+        assert (row["dead"] is not None) == ("aux_k" in row["architecture"])
+
+
+def test_sparse_products_are_measured_where_k_is_fixed_and_zeros_stay_zero() -> None:
+    known = {trainer.name: trainer for trainer in architectures.TRAINERS}
+    wide, everything = "d256-n8192", architectures.names()
+    fixed = {name for name in everything if "topk" in name}
+    assert set(architectures.wanted(wide, known["saespec"], everything)) == fixed - {
+        "nested batch_topk, aux_k"
+    }
+    assert set(architectures.wanted(wide, known["saespec, sparse"], everything)) == {"topk", "batch_topk"}
+    assert architectures.wanted("d64-n128", known["saespec, sparse"], everything) == []
+    assert set(architectures.wanted("d64-n128", known["SAELens"], everything)) == {
+        *("relu", "jumprelu", "gated", *fixed)
+    }
+
+
+def test_all_of_saespec_starts_from_the_same_weights() -> None:
+    sizes = replace(WORKLOADS["d64-n128"], cells=2)
+    starts = []
+    for trainer in throughput.TRAINERS:
+        if trainer.module == "saespec_stack":
+            fields = dict(option.split("=") for option in trainer.options if "=" in option)
+            cells = saespec_stack.cells(sizes, saespec_stack.toy(sizes), 10, 1, 0, fields)
+            stack = Stack(cells, torch.device("cpu"))
+            stack.initialise()
+            starts.append(stack.params)
+    assert len(starts) == 7
+    for start in starts:
+        assert all(torch.equal(start[name], value) for name, value in starts[0].items())
+
+
+def test_topk_grows_in_k_and_in_cells() -> None:
+    points = topk.points((512, 2048), "cpu")
+    assert len(points) == len(set(points)) == 2 * 2 * (len(topk.KS) + len(topk.CELLS) - 1)
+    assert all(point.k == topk.K or point.sizes.cells == 4 for point in points)
+
+
+@pytest.mark.slow
+def test_topk_is_timed_with_dense_and_with_sparse_products(tmp_path: Path) -> None:
+    out = tmp_path / "topk.parquet"
+    arguments = ("--latents", "256", "--rounds", "1", "--threads", "1", "--out", str(out))
+    benchmark("topk", *arguments)
+    rows = parquet.read(out).to_pylist()
+    assert Counter(row["products"] for row in rows) == {"dense": 8, "sparse": 8}
+    for row in rows:
+        assert row["steps_per_second"] == pytest.approx(row["cells"] * row["steps"] / row["seconds"])
 
 
 @pytest.mark.slow

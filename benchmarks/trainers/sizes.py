@@ -54,3 +54,8 @@ WORKLOADS = {
     "d256-n512": Workload(dim=256, features=512, latents=512, steps=1000),
     "d64-n128": Workload(dim=64, features=128, latents=128, steps=2000),
 }
+
+FEW_ACTIVE = {
+    "d256-n8192": Workload(dim=256, features=512, latents=8192, steps=4, pool=32),
+}
+"""Sizes at which few of many latents are active; for architectures that fix their number."""

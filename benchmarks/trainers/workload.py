@@ -20,9 +20,9 @@ import math
 import os
 import platform
 import resource
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.metadata import version
 from typing import Generic, TypeVar
 
@@ -31,18 +31,27 @@ from torch import Tensor
 
 from benchmarks import machine
 
-from .sizes import ACTIVE, WORKLOADS, Workload
+from .architectures import Architecture, architectures
+from .sizes import ACTIVE, FEW_ACTIVE, WORKLOADS, Workload
+
+SIZES = {**WORKLOADS, **FEW_ACTIVE}
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
     """The arguments that every trainer's program takes."""
     found = argparse.ArgumentParser(description=description)
-    found.add_argument("--workload", choices=list(WORKLOADS), default="d64-n128")
+    found.add_argument("--workload", choices=list(SIZES), default="d64-n128")
     found.add_argument("--steps", type=int, required=True, help="timed steps of all SAEs")
     found.add_argument("--warmup", type=int, required=True, help="untimed steps before them")
     found.add_argument("--threads", type=int, required=True)
     found.add_argument("--device", default="cpu")
     found.add_argument("--seed", type=int, default=0)
+    found.add_argument(
+        "--architecture",
+        action="append",
+        metavar="NAME",
+        help="one of `architectures`, instead of the comparison's ReLU; may be given more than once",
+    )
     return found
 
 
@@ -134,7 +143,20 @@ class Trained:
 
 def job(args: argparse.Namespace) -> Job:
     """What `parser`'s arguments ask for."""
-    return Job(WORKLOADS[args.workload], args.warmup, args.steps, args.threads, args.device, args.seed)
+    return Job(SIZES[args.workload], args.warmup, args.steps, args.threads, args.device, args.seed)
+
+
+def jobs(args: argparse.Namespace) -> Iterator[Job]:
+    """What they ask for of a program that knows architectures: one training for each that is named."""
+    for name in args.architecture or [None]:
+        made = job(args)
+        made.architecture = name
+        yield made
+
+
+@lru_cache(maxsize=1)
+def _pool(sizes: Workload, seed: int, device: torch.device) -> Pool:
+    return Pool(sizes, seed, device)
 
 
 class Job:
@@ -150,6 +172,8 @@ class Job:
         self.device = torch.device(device)
         self.steps = warmup + steps
         """Steps of every SAE, the untimed ones included."""
+        self.architecture: str | None = None
+        """What is trained, by its name in `architectures`; None for the comparison's ReLU."""
         self._clocks: list[Clock] = []
         self._warmup = warmup
         self.start_clock()
@@ -172,8 +196,13 @@ class Job:
 
     @cached_property
     def pool(self) -> Pool:
-        """The batches."""
-        return Pool(self.sizes, self.seed, self.device)
+        """The batches; a process that does several jobs makes them once."""
+        return _pool(self.sizes, self.seed, self.device)
+
+    @property
+    def recipe(self) -> Architecture:
+        """The architecture in everybody's words."""
+        return architectures(self.sizes, self.steps)[self.architecture or "relu"]
 
     def batches(self, wrap: Callable[[Tensor], Item]) -> TickingBatches[Item]:
         """The pool's batches without end, for trainers that own their loop."""
@@ -204,6 +233,21 @@ class Job:
             mmcs_mean=sum(mmcs for _, mmcs in scores) / len(scores),
             finite=all(math.isfinite(loss) for loss, _ in scores),
             data_sha256="made in the loop" if made else self.pool.sha256,
+            package=package,
+        )
+
+    def finish_speed(self, weights: Iterable[Tensor], dead: Sequence[float], package: str) -> None:
+        """Stop the clock and print how fast it was, for an architecture that `finish` cannot score.
+
+        `dead` are the shares of latents that the SAEs count as dead, none where nobody counts.
+        """
+        self.clock.tick(self.steps)
+        self.emit(
+            seconds=self.span.seconds,
+            others=self.span.others,
+            dead=sum(dead) / len(dead) if dead else None,
+            finite=all(bool(tensor.isfinite().all()) for tensor in weights),
+            data_sha256=self.pool.sha256,
             package=package,
         )
 
