@@ -1,8 +1,8 @@
 """Keeping the largest of many numbers, exactly: of equal ones the first.
 
-None of the numbers is negative, so that their bits, read as integers, are in the same order; NumPy sorts integers faster
-than torch finds the k-th of floats, and has no slow cases, which its `partition` has where most numbers are 0. What is
-kept does not depend on how it is found.
+None of the numbers is negative, so that their bits, read as integers, are in the same order; NumPy sorts integers
+faster than torch finds the k-th of floats, and has no slow cases, which its `partition` has where most numbers are 0.
+What is kept does not depend on how it is found.
 
 Legend: R rows, M numbers a row, K candidates.
 """
