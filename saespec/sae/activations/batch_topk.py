@@ -9,14 +9,12 @@ Legend: N cells of a stack, B samples, L latents.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from saespec.sae.pieces import Params
 
-from .largest import keep_largest
+from .largest import keep_largest, smallest_positive
 from .relu import Relu
 
 MEMORY = 0.999
@@ -34,10 +32,10 @@ class BatchTopK(Relu):
 
     def forward(self, pre_NBL: Tensor, w: Params) -> None:
         """Codes, in place, as in training; the threshold learns of them."""
-        pre_NBL.relu_()
-        for own_BL in pre_NBL:
-            keep_largest(own_BL.view(1, -1), self._k * pre_NBL.shape[1])
-        kept_N = pre_NBL.masked_fill(pre_NBL <= 0, math.inf).amin(dim=(1, 2)).float()
+        codes_NM = pre_NBL.view(len(pre_NBL), -1)
+        for own_M in codes_NM:
+            keep_largest(own_M.unsqueeze(0), self._k * pre_NBL.shape[1])
+        kept_N = smallest_positive(codes_NM).float()
         new_N = (1 - MEMORY) * kept_N.isfinite()  # a batch without any code says nothing
         self.state["smallest"].lerp_(kept_N.nan_to_num_(posinf=0), new_N)
         self.state["weight"].lerp_(self._one, new_N)

@@ -22,7 +22,6 @@ class TopK(Relu):
 
     def forward(self, pre_NBL: Tensor, w: Params) -> None:
         """Codes, in place."""
-        pre_NBL.relu_()
         if pre_NBL.is_contiguous():
             keep_largest(pre_NBL.view(-1, pre_NBL.shape[2]), self._k)
         else:

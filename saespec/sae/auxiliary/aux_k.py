@@ -28,9 +28,8 @@ class AuxK(SecondDecoding):
 
     def codes(self, pre_nBm: Tensor, part: Part) -> Tensor:
         """The k largest positive ones."""
-        codes_nBm = pre_nBm.relu_()
-        keep_largest(codes_nBm.view(-1, codes_nBm.shape[2]), self._k)
-        return codes_nBm
+        keep_largest(pre_nBm.view(-1, pre_nBm.shape[2]), self._k)
+        return pre_nBm
 
     def slope(self, codes_nBm: Tensor) -> Tensor:
         """1 where a latent was chosen."""
