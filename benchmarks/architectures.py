@@ -27,7 +27,7 @@ from .trainers.architectures import Architecture, architectures
 from .trainers.sizes import FEW_ACTIVE, WORKLOADS, Workload
 
 SIZES = {**WORKLOADS, **FEW_ACTIVE}
-STEPS = {"d256-n512": 24, "d64-n128": 50, "d256-n8192": 4}
+STEPS = {"d256-n512": 24, "d64-n128": 150, "d256-n8192": 4}
 """Timed steps: enough for a rate, not for an SAE."""
 
 COLUMNS = (
