@@ -9,7 +9,7 @@ from cli_sample import write
 
 import saespec
 from saespec.plan.model import Plan
-from saespec.spec.load import LoadedSpec
+from saespec.spec.language.load import LoadedSpec
 
 HEAVY = {
     *("altair", "duckdb", "dvc", "jsonschema", "numpy", "pyarrow", "pydantic", "rich", "ruamel", "scipy"),

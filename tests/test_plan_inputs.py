@@ -16,7 +16,7 @@ from saespec.plan.identity import cell_id
 from saespec.plan.inputs import disk_bytes, extraction_id, extractions, model_id, trained_models
 from saespec.plan.model import Plan
 from saespec.plan.stages import stages
-from saespec.spec.load import load
+from saespec.spec.language.load import load
 from saespec.spec.transformer import TransformerData
 
 SPEC = """\

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from saespec.data.activations.stored import Activations
 from saespec.plan.identity import canonical_json, described
 from saespec.plan.project import store_folder
 from saespec.spec.spec import Data
@@ -15,9 +16,6 @@ from saespec.spec.toy import ToyData
 
 from .streams import Streams
 from .toy import Toy
-
-TRAIN: Final = "train"
-HELD_OUT: Final = "held-out"
 
 
 class Source(Protocol):
@@ -45,6 +43,4 @@ def source(config: Data, seed: int, device: torch.device) -> Source:
     if isinstance(config, ToyData):
         return Toy(config, seed, device)
     streams = Streams(key(config, seed), device)
-    from .activations import Activations  # it imports the parts' names from here
-
     return Activations(config, streams, store_folder(Path.cwd()))

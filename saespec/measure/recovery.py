@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from saespec.data.source import HELD_OUT
+from saespec.data.parts import HELD_OUT
 from saespec.data.source import key as data_key
 from saespec.data.toy import Toy
 from saespec.sae.cosine import cosines, mmcs

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from saespec.plan.model import Cell
 from saespec.spec.columns import Column, ColumnType
-from saespec.spec.fields import row, scope, stored_fields
+from saespec.spec.language.fields import row, scope, stored_fields
 from saespec.spec.spec import CellConfig, Spec
 from saespec.spec.toy import ToyData
 

@@ -93,7 +93,7 @@ class TopExamples(Measured):
     after: int = Field(8, ge=0, le=10_000, description="Tokens shown after it.")
 
     def conflicts(self) -> Iterator[Conflict]:
-        from .fields import cell_fields  # which is made of all models, this one too
+        from saespec.spec.language.fields import cell_fields  # which is made of all models, this one too
 
         known = {path for path, fields in cell_fields().items() if fields[0].is_leaf}
         for path in self.where:
