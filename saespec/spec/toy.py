@@ -7,10 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from saespec.spec.language.scalars import number_text
-
 from .base import Conflict, Consistent, Strict, kind_shorthand
 from .columns import Added, Stored
+from .numbers import number_text
 
 
 class NoCorrelation(Strict):

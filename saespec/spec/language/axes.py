@@ -15,12 +15,12 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from saespec.errors import Problem
+from saespec.spec.numbers import number_text
 from saespec.spec.spec import Case, Range, Ratio, Spec, Sweep
 
 from .fields import SECTIONS, Field, cell_fields, holder, literals, place
 from .hints import field_hint, takes
 from .messages import locate, sentences
-from .scalars import number_text
 from .yaml import Mapping, Mark, Scalar, Sequence
 
 MAX_VALUES = 10_000

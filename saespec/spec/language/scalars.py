@@ -41,14 +41,6 @@ def number_of(text: str, kind: str) -> int | float | None:
         return None
 
 
-def number_text(value: float) -> str:
-    """A number in the fewest digits that tell it from every other: 0.1, 1000, 1e-05, 1234567, 1.0000001."""
-    text = f"{value:g}"
-    if float(text) == value:
-        return text
-    return str(int(value)) if value.is_integer() and abs(value) < 1e16 else repr(value)
-
-
 def short(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:37]}…"
 

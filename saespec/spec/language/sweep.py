@@ -14,13 +14,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from saespec.errors import Problem, SpecError
+from saespec.spec.numbers import number_text
 from saespec.spec.spec import CellConfig, Spec
 
 from .axes import CaseLabel, Factors, Setting, factors_of, takes_whole
 from .effect import Watch
 from .fields import SECTIONS, cell_fields, flat, ousted, place
 from .messages import locate, sentences
-from .scalars import number_text
 from .yaml import Mapping, Mark
 
 MAX_CELLS = 100_000
