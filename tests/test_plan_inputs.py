@@ -186,7 +186,7 @@ def test_models_and_extractions_are_estimated(tmp_path: Path) -> None:
         ),
         ("files, paths: [text/*.txt]", "python_sources, packages: [torch]", "needs a version"),
         ("place: mlp_hidden", "place: mlp_hiden", "did you mean mlp_hidden?"),
-        ("measure: [losses]", "measure: [recovery]", "needs data of kind toy"),
+        ("measure: [losses]", "measure: [recovery]", "needs data whose features are known"),
     ],
 )
 def test_mistakes_in_a_transformer_section(tmp_path: Path, old: str, new: str, said: str) -> None:

@@ -18,10 +18,30 @@ from .streams import Streams
 from .toy import Toy
 
 
+class Truth(Protocol):
+    """What is known of data whose features are known."""
+
+    truth_GD: Tensor
+    """Unit directions of the features."""
+
+    def codes(self, part: str, t: int, size: int) -> Tensor:
+        """Their coefficients in batch t of a part, [size, G]; 0 where a feature is inactive."""
+        ...
+
+    def chance_dictionary(self, latents: int) -> Tensor:
+        """A dictionary that knows nothing but how directions are distributed, [latents, D]."""
+        ...
+
+
 class Source(Protocol):
     """Activations as a function of (part, t), and the ground truth where it is known."""
 
     streams: Streams
+
+    @property
+    def truth(self) -> Truth | None:
+        """What recovery is measured by; None where nobody knows the features."""
+        ...
 
     @property
     def truth_GD(self) -> Tensor | None:

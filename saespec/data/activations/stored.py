@@ -30,7 +30,7 @@ class Activations:
     if the store lacks them.
     """
 
-    truth_GD = None
+    truth = truth_GD = None
 
     def __init__(self, config: TransformerData, streams: Streams, store: Path) -> None:
         self.config = config
