@@ -6,9 +6,7 @@ longer than a measurement.
 
 from __future__ import annotations
 
-import json
 import random
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -175,22 +173,13 @@ def _measured(workload: str, trainer: Trainer, among: Sequence[str], settings: S
     sizes = SIZES[workload]
     steps = settings.steps or STEPS[workload]
     warmup = max(2, steps // 10)
-    python = settings.pythons.get(trainer.module) or sys.executable
-    done = machine.run(
-        [
-            *(str(python), "-m", f"benchmarks.trainers.{trainer.module}", *trainer.options),
-            *("--workload", workload, "--device", settings.device),
-            *("--steps", str(steps), "--warmup", str(warmup)),
-            *("--threads", str(settings.threads), "--seed", str(settings.seed)),
-            *(argument for name in among for argument in ("--architecture", name)),
-        ],
-        folder=machine.ROOT,
-        threads=settings.threads,
-    )
-    if done.code:
-        raise SystemExit(f"{trainer.name} failed:\n{done.stderr[-2000:]}")
-    # dictionary_learning prints how many latents it resamples.
-    said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    arguments = [
+        *trainer.options,
+        *("--workload", workload, "--device", settings.device, "--seed", str(settings.seed)),
+        *("--steps", str(steps), "--warmup", str(warmup)),
+        *(argument for name in among for argument in ("--architecture", name)),
+    ]
+    said = machine.lines(trainer.module, arguments, settings.threads, settings.pythons.get(trainer.module))
     known = architectures(sizes, warmup + steps)
     declared = {column.name for column in COLUMNS} | {"others", "torch", "python"}
     rows = [

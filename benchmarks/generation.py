@@ -30,7 +30,8 @@ def measure(
     """Time batches of the workloads, drawn per batch and per sample, in turn."""
     import torch
 
-    from saespec.data.source import TRAIN, source
+    from saespec.data.parts import TRAIN
+    from saespec.data.source import source
     from saespec.spec.toy import ToyData
 
     from .trainers.sizes import ACTIVE, WORKLOADS

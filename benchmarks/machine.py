@@ -9,9 +9,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,14 +88,31 @@ def run(command: Sequence[str], folder: Path, threads: int | None = None) -> Fin
         )
 
 
-def lines(module: str, arguments: Sequence[str], threads: int) -> list[dict[str, Any]]:
-    """What a program of `trainers/`, run to its end, prints: a line of JSON for each row."""
+def lines(
+    module: str, arguments: Sequence[str], threads: int, python: Path | None = None
+) -> list[dict[str, Any]]:
+    """What a program of `trainers/`, run to its end, prints: a line of JSON for each row.
+
+    `python` is the interpreter of another environment; libraries in it may print lines of their own.
+    """
     before = load()
-    command = [sys.executable, "-m", f"benchmarks.trainers.{module}", *arguments, "--threads", str(threads)]
+    program = [str(python or sys.executable), "-m", f"benchmarks.trainers.{module}"]
+    command = [*program, *arguments, "--threads", str(threads)]
     done = run(command, folder=ROOT, threads=threads)
     if done.code:
         raise SystemExit(f"{module} failed:\n{done.stderr[-2000:]}")
-    return [{"load": before, **json.loads(line)} for line in done.stdout.splitlines()]
+    said = (line for line in done.stdout.splitlines() if line.startswith("{"))
+    return [{"load": before, **json.loads(line)} for line in said]
+
+
+@contextmanager
+def forks(threads: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes, one after the other, each a fresh fork of one that has imported torch."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["benchmarks.trainers.point"])
+    with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as processes:
+        yield processes
 
 
 def busy_seconds() -> float:

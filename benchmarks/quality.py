@@ -7,9 +7,7 @@ when longer trainings are no use. Later rounds, in random order, repeat the trai
 
 from __future__ import annotations
 
-import json
 import random
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -108,7 +106,7 @@ def measure(settings: Settings, console: Console) -> list[dict[str, Any]]:
     """Every trainer on every task; the rows of the table."""
     present = []
     for trainer in settings.trainers:
-        if trainer.precision == "bfloat16" and not has_bfloat16(settings.device):
+        if trainer.precision == "bfloat16" and settings.device == "cpu" and not machine.multiplies_bfloat16():
             console.print(f"left out: {trainer.name} (this processor lacks bfloat16)", style="yellow")
         elif settings.pythons.get(trainer.module, Path()) is None:
             option = f"--{trainer.module.replace('_', '-')}-python"
@@ -141,14 +139,6 @@ def trials(trainer: Trainer, lengths: Sequence[int]) -> list[Run]:
     own = sorted(lengths, reverse=True)[: 1 if trainer.own_once else None] if OWN in trainer.recipes else []
     grid = [(name, length) for length in sorted(lengths) for name in trainer.recipes if name != OWN]
     return [*((OWN, length) for length in own), *grid]
-
-
-def has_bfloat16(device: str) -> bool:
-    """Whether the device multiplies in bfloat16; a processor that does not takes fifty times as long."""
-    try:
-        return device != "cpu" or "bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return True
 
 
 def winners(rows: Sequence[Mapping[str, Any]]) -> Mapping[tuple[str, str], list[Run]]:
@@ -195,26 +185,16 @@ def _measured(
     console: Console,
 ) -> list[dict[str, Any]]:
     """The rows of one program: one for each time that a training's SAEs were looked at."""
-    load, sizes = machine.load(), task.sizes
-    python = settings.pythons.get(trainer.module) or sys.executable
-    done = machine.run(
-        [
-            *(str(python), "-m", f"benchmarks.trainers.quality_{trainer.module}", *trainer.options),
-            *("--task", task.name, "--device", settings.device, "--threads", str(settings.threads)),
-            *("--seed", str(settings.seed)),
-            *(item for name, length in runs for item in ("--run", f"{name}:{length}")),
-            *options,
-        ],
-        folder=machine.ROOT,
-        threads=settings.threads,
-    )
-    if done.code:
-        raise SystemExit(f"{trainer.name} failed:\n{done.stderr[-2000:]}")
+    sizes = task.sizes
+    arguments = [
+        *trainer.options,
+        *("--task", task.name, "--device", settings.device, "--seed", str(settings.seed)),
+        *(item for name, length in runs for item in ("--run", f"{name}:{length}")),
+        *options,
+    ]
+    python = settings.pythons.get(trainer.module)
     rows: list[dict[str, Any]] = []
-    for line in done.stdout.splitlines():
-        if not line.startswith("{"):
-            continue
-        said = json.loads(line)
+    for said in machine.lines(f"quality_{trainer.module}", arguments, settings.threads, python):
         points = said.pop("points")
         last = points[-1]
         console.print(
@@ -238,7 +218,6 @@ def _measured(
             "latents": sizes.latents,
             "active": task.active,
             "coefficient": task.coefficient,
-            "load": load,
         }
         rows += [{**common, **said, **point} for point in points]
     return rows

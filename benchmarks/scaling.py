@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from multiprocessing import get_context
 from typing import Any
 
 from rich.console import Console
@@ -85,13 +83,10 @@ def points(bases: Collection[str], vary: Collection[str]) -> list[tuple[str, Wor
 
 def measure(settings: Settings, console: Console) -> list[dict[str, Any]]:
     """Measure every point in each round, in random order, each in a process of its own."""
-    os.environ["OMP_NUM_THREADS"] = str(settings.threads)
-    context = get_context("forkserver")  # it imports torch once; each point is a fresh fork of it
-    context.set_forkserver_preload(["benchmarks.trainers.point"])
     order = random.Random(settings.seed)
     deadline = time.monotonic() + settings.patience
     rows: list[dict[str, Any]] = []
-    with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as processes:
+    with machine.forks(settings.threads) as processes:
         for number in range(settings.rounds):
             jobs = points(settings.bases, settings.vary)
             order.shuffle(jobs)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import random
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -170,20 +168,14 @@ def _add_shares(rows: Sequence[dict[str, Any]]) -> None:
 def _measured(workload: str, trainer: Trainer, steps: int, settings: Settings) -> dict[str, Any]:
     """One row."""
     sizes = WORKLOADS[workload]
-    python = settings.pythons.get(trainer.module) or sys.executable
-    done = machine.run(
-        [
-            *(str(python), "-m", f"benchmarks.trainers.{trainer.module}", *trainer.options),
-            *("--workload", workload, "--device", settings.device),
-            *("--steps", str(steps), "--warmup", str(max(1, steps // 10))),
-            *("--threads", str(settings.threads), "--seed", str(settings.seed)),
-        ],
-        folder=machine.ROOT,
-        threads=settings.threads,
-    )
-    if done.code:
-        raise SystemExit(f"{trainer.name} failed:\n{done.stderr[-2000:]}")
-    said = json.loads(done.stdout.strip().splitlines()[-1])
+    arguments = [
+        *trainer.options,
+        *("--workload", workload, "--device", settings.device, "--seed", str(settings.seed)),
+        *("--steps", str(steps), "--warmup", str(max(1, steps // 10))),
+    ]
+    said = machine.lines(trainer.module, arguments, settings.threads, settings.pythons.get(trainer.module))[
+        -1
+    ]
     per_second = sizes.cells * said["steps"] / said["seconds"]
     return {
         "workload": workload,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from multiprocessing import get_context
 from typing import Any
 
 from rich.console import Console
@@ -84,13 +82,10 @@ def points(latents: tuple[int, ...], device: str) -> list[Point]:
 
 def measure(settings: Settings, console: Console) -> list[dict[str, Any]]:
     """Measure every point in each round, in random order, each in a process of its own."""
-    os.environ["OMP_NUM_THREADS"] = str(settings.threads)
-    context = get_context("forkserver")  # it imports torch once; each point is a fresh fork of it
-    context.set_forkserver_preload(["benchmarks.trainers.point"])
     order = random.Random(settings.seed)
     deadline = time.monotonic() + settings.patience
     rows: list[dict[str, Any]] = []
-    with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as processes:
+    with machine.forks(settings.threads) as processes:
         for number in range(settings.rounds):
             jobs = points(settings.latents, settings.device.split(":")[0])
             order.shuffle(jobs)

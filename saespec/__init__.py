@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from saespec.plan.model import Plan
-    from saespec.spec.load import LoadedSpec
+    from saespec.spec.language.load import LoadedSpec
 
     __version__: str
 
@@ -56,7 +56,7 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> LoadedSpec:
     `overrides` are settings such as `train.steps=100`, with YAML values. Raises SpecError with every
     problem found.
     """
-    from saespec.spec.load import load as load_spec
+    from saespec.spec.language.load import load as load_spec
 
     return load_spec(path, overrides)
 
@@ -68,7 +68,7 @@ def plan(spec: LoadedSpec | Path | str) -> Plan:
     """
     from saespec.plan.build import plan as build
     from saespec.plan.project import find_root
-    from saespec.spec.load import LoadedSpec
+    from saespec.spec.language.load import LoadedSpec
 
     loaded = spec if isinstance(spec, LoadedSpec) else load(spec)
     return build(loaded, find_root(loaded.path))

@@ -13,9 +13,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from saespec.data import extract, store, tokens
-from saespec.data.models import load_model
-from saespec.data.source import TRAIN
+from saespec.data.activations import extract, store
+from saespec.data.language.models import load_model
+from saespec.data.parts import TRAIN
+from saespec.data.text import tokens
 from saespec.plan.inputs import Extraction, extraction_folder, extraction_id, site_key
 from saespec.spec.transformer import Site, TransformerData
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from saespec.plan.build import plan as build
 from saespec.plan.model import Plan
-from saespec.spec.load import load
+from saespec.spec.language.load import load
 
 SPEC = """\
 version: 1

@@ -97,7 +97,7 @@ def test_it_asks_at_a_terminal(cli: Cli, root: Path, terminal: int, answer: str,
 def test_what_a_run_began_to_need_meanwhile_stays(
     cli: Cli, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from saespec.cli import clean
+    from saespec.cli.commands import clean
 
     def agreed() -> bool:
         make(root, "again", TRANSFORMER)

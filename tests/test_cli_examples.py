@@ -12,7 +12,7 @@ from test_spec_fields import TRANSFORMER
 
 from saespec.results import parquet
 from saespec.results.schema import tables
-from saespec.spec.load import load
+from saespec.spec.language.load import load
 
 SPEC = f"""\
 version: 1

@@ -19,8 +19,9 @@ from extract_sample import (
     vectors,
 )
 
-from saespec.data.activations import Activations
-from saespec.data.source import HELD_OUT, TRAIN, source
+from saespec.data.activations.stored import Activations
+from saespec.data.parts import HELD_OUT, TRAIN
+from saespec.data.source import source
 from saespec.data.streams import Streams
 from saespec.errors import CallError, DamagedFileError
 

@@ -14,8 +14,8 @@ import pytest
 from corpus_sample import WORDS, sentences
 from pydantic import TypeAdapter
 
-from saespec.data.corpora import content_hash, documents, is_held_out
-from saespec.data.tokens import END_OF_TEXT, Tokens, contexts, end_of_text, train_tokenizer
+from saespec.data.text.corpora import content_hash, documents, is_held_out
+from saespec.data.text.tokens import END_OF_TEXT, Tokens, contexts, end_of_text, train_tokenizer
 from saespec.errors import CallError
 from saespec.spec.corpus import Corpus
 

@@ -29,10 +29,11 @@ from extract_sample import (
     write_texts,
 )
 
-from saespec.data import contexts, extract, store, tokens
-from saespec.data.activations import Activations
-from saespec.data.source import HELD_OUT, TRAIN
+from saespec.data.activations import contexts, extract, store
+from saespec.data.activations.stored import Activations
+from saespec.data.parts import HELD_OUT, TRAIN
 from saespec.data.streams import Streams
+from saespec.data.text import tokens
 from saespec.errors import CallError, DamagedFileError, Interrupted, SaespecError, StageError
 from saespec.plan.inputs import extraction_folder, site_key
 from saespec.spec.transformer import Site, TransformerData

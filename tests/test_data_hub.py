@@ -22,7 +22,8 @@ from corpus_sample import sentences, transformer_data, write_corpus
 from hub_server import Files, Hub, Repository
 from pydantic import TypeAdapter
 
-from saespec.data import corpora, models
+from saespec.data.language import models
+from saespec.data.text import corpora
 from saespec.errors import CallError, StageError
 from saespec.plan.inputs import model_folder
 from saespec.spec.corpus import Corpus

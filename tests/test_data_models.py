@@ -18,8 +18,8 @@ import pytest
 import torch
 from corpus_sample import transformer_data, write_corpus
 
-from saespec.data import models, pretraining
-from saespec.data.bigram import Bigram
+from saespec.data.language import models, pretraining
+from saespec.data.language.bigram import Bigram
 from saespec.errors import CallError, DamagedFileError, Interrupted
 from saespec.plan.inputs import model_folder
 from saespec.spec.transformer import TrainedModel, TransformerData

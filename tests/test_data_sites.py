@@ -9,7 +9,7 @@ import torch
 from tiny_models import CONFIGURATIONS, ENCODERS, HIDDEN, LAYERS, WIDTH, some_ids, tiny
 from torch import Tensor
 
-from saespec.data.sites import capture, replace, resolve, widths
+from saespec.data.language.sites import capture, replace, resolve, widths
 from saespec.errors import CallError
 from saespec.plan.inputs import site_key
 from saespec.spec.families import FAMILIES

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from saespec.data import shuffled, store
-from saespec.data.shuffled import Shuffled
-from saespec.data.source import HELD_OUT, TRAIN
-from saespec.data.store import Manifest, Site
+from saespec.data.activations import shuffled, store
+from saespec.data.activations.shuffled import Shuffled
+from saespec.data.activations.store import Manifest, Site
+from saespec.data.parts import HELD_OUT, TRAIN
 from saespec.data.streams import Streams
 from saespec.errors import DamagedFileError, StageError
 

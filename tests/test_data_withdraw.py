@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from saespec.data.withdraw import object_lock_name, withdraw
+from saespec.data.activations.withdraw import object_lock_name, withdraw
 from saespec.results.lock import store_lock
 
 HOLDER = """

@@ -15,7 +15,7 @@ from saespec.engine.scratch import scratch
 from saespec.errors import CallError
 from saespec.plan.project import store_folder
 from saespec.results.lock import store_lock
-from saespec.spec.load import load
+from saespec.spec.language.load import load
 
 OTHER = TRANSFORMER.replace("width: 16", "width: 32")
 

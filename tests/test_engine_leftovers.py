@@ -14,7 +14,7 @@ from saespec.engine.leftovers import Leftovers, leftovers
 from saespec.engine.scratch import scratch
 from saespec.plan import planfile
 from saespec.plan.inputs import extractions, trained_models
-from saespec.spec.load import load
+from saespec.spec.language.load import load
 
 OTHER = SPEC.replace("steps: 10", "steps: 11")
 UNKNOWN = "0123456789ab"

@@ -9,7 +9,7 @@ from saespec.engine import dvc
 from saespec.engine.run import run
 from saespec.engine.scratch import scratch
 from saespec.plan.project import find_root, paths_root, scratch_folder
-from saespec.spec.load import load
+from saespec.spec.language.load import load
 
 
 def test_overrides_run_in_a_project_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from saespec.figures import trial
 from saespec.figures.validate import problems
-from saespec.spec.load import load
+from saespec.spec.language.load import load
 
 HEAD = """\
 version: 1

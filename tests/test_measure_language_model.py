@@ -14,9 +14,10 @@ import pytest
 import torch
 from cells import cell as toy_cell
 
-from saespec.data import store, tokens
-from saespec.data.extract import extract, refuse_other_model
-from saespec.data.models import load_model, train_model
+from saespec.data.activations import store
+from saespec.data.activations.extract import extract, refuse_other_model
+from saespec.data.language.models import load_model, train_model
+from saespec.data.text import tokens
 from saespec.errors import CallError, StageError
 from saespec.measure import language_model
 from saespec.measure.on_transformer import by_extraction

@@ -21,7 +21,7 @@ from saespec.plan.build import plan as build
 from saespec.plan.cost import BYTES_CPU, around, cell_flops, cost, input_costs, training, training_seconds
 from saespec.plan.groups import group_name
 from saespec.plan.model import Cell, Plan
-from saespec.spec.load import load
+from saespec.spec.language.load import load
 from saespec.spec.transformer import TrainedModel, TransformerData
 
 ROOT = Path(__file__).parent.parent

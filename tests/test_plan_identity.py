@@ -11,10 +11,10 @@ from spec_sample import PLAIN
 
 from saespec.plan import identity
 from saespec.plan.identity import canonical_json, cell_id, sha256_hex
-from saespec.spec.load import check
+from saespec.spec.language.load import check
+from saespec.spec.language.sweep import apply, base_config
+from saespec.spec.language.yaml import parse
 from saespec.spec.spec import CellConfig
-from saespec.spec.sweep import apply, base_config
-from saespec.spec.yaml import parse
 
 
 def config(**swept: object) -> CellConfig:

@@ -16,7 +16,7 @@ from saespec.plan.identity import cell_id
 from saespec.plan.inputs import disk_bytes, extraction_id, extractions, model_id, trained_models
 from saespec.plan.model import Plan
 from saespec.plan.stages import stages
-from saespec.spec.load import load
+from saespec.spec.language.load import load
 from saespec.spec.transformer import TransformerData
 
 SPEC = """\
@@ -186,7 +186,7 @@ def test_models_and_extractions_are_estimated(tmp_path: Path) -> None:
         ),
         ("files, paths: [text/*.txt]", "python_sources, packages: [torch]", "needs a version"),
         ("place: mlp_hidden", "place: mlp_hiden", "did you mean mlp_hidden?"),
-        ("measure: [losses]", "measure: [recovery]", "needs data of kind toy"),
+        ("measure: [losses]", "measure: [recovery]", "needs data whose features are known"),
     ],
 )
 def test_mistakes_in_a_transformer_section(tmp_path: Path, old: str, new: str, said: str) -> None:

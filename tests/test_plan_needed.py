@@ -7,7 +7,7 @@ import pytest
 from clean_sample import TRANSFORMER
 from plan_sample import make, planned
 
-from saespec.data import store
+from saespec.data.activations import store
 from saespec.plan import identity, needed, planfile
 from saespec.plan.inputs import extractions, trained_models
 from saespec.plan.model import Plan

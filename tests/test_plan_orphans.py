@@ -8,7 +8,7 @@ from plan_sample import edit, make
 
 from saespec.engine.scratch import scratch
 from saespec.plan.orphans import lost_scratch_runs, results_folders, scratch_runs, shown_together
-from saespec.spec.load import load
+from saespec.spec.language.load import load
 
 
 def states(root: Path) -> dict[str, str]:

@@ -24,7 +24,7 @@ from saespec.plan.model import Plan
 from saespec.plan.stages import TABLES, table_names
 from saespec.results.schema import UNTRACKED, tables
 from saespec.spec.columns import Column
-from saespec.spec.fields import stored_fields
+from saespec.spec.language.fields import stored_fields
 from saespec.spec.measures import Measure, Recovery
 from saespec.spec.spec import CellConfig
 

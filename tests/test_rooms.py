@@ -36,6 +36,12 @@ def test_imports_run_downward(room: str) -> None:
         assert imported_rooms(path) <= below, path
 
 
+def test_the_words_of_a_spec_do_not_know_how_they_are_read() -> None:
+    for path in (PACKAGE / "spec").glob("[a-z]*.py"):
+        lines = path.read_text().splitlines()
+        assert not [line for line in lines if line.startswith("from") and "language." in line], path
+
+
 def test_a_file_holds_one_idea() -> None:
     for path in PACKAGE.rglob("*.py"):
         assert len(path.read_text().splitlines()) <= 400, path

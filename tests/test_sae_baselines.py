@@ -25,11 +25,11 @@ from saespec.sae.checkpoint import Store, read
 from saespec.sae.cosine import mmcs
 from saespec.sae.fit import fit
 from saespec.sae.train import CURVE, Finished, Progress
-from saespec.spec.effect import reason, unread
-from saespec.spec.fields import flat
+from saespec.spec.language.effect import reason, unread
+from saespec.spec.language.fields import flat
+from saespec.spec.language.sweep import apply
 from saespec.spec.measures import DeadLatents, Latents, Losses, NeuronBasis, Recovery
 from saespec.spec.spec import CellConfig
-from saespec.spec.sweep import apply
 
 CPU = torch.device("cpu")
 STEPS, BATCH, DIM = 60, 64, 16

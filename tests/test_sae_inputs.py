@@ -10,7 +10,7 @@ import torch
 from test_sae_kinds import KINDS, stack
 from torch import Tensor
 
-from saespec.data.source import TRAIN
+from saespec.data.parts import TRAIN
 from saespec.plan.model import Cell
 from saespec.sae.batches import Batches, Sources
 from saespec.sae.checkpoint import Store, read

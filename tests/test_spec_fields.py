@@ -14,12 +14,22 @@ from saespec.errors import SpecError
 from saespec.plan.identity import cell_id
 from saespec.spec import CellConfig, Spec
 from saespec.spec.columns import Column
-from saespec.spec.effect import reason, unread
-from saespec.spec.fields import Field, cell_fields, flat, literals, models, row, stored_fields, tag, walk
+from saespec.spec.language.effect import reason, unread
+from saespec.spec.language.fields import (
+    Field,
+    cell_fields,
+    flat,
+    literals,
+    models,
+    row,
+    stored_fields,
+    tag,
+    walk,
+)
+from saespec.spec.language.sweep import apply, base_config, points
 from saespec.spec.measures import Losses, Measure
 from saespec.spec.report import Claim, Figure
 from saespec.spec.spec import Case, Ratio, Sweep
-from saespec.spec.sweep import apply, base_config, points
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from spec_sample import GOOD, PLAIN, edit, load_text, one_problem, problems_of, write
 
 from saespec.errors import SpecError
-from saespec.spec import load
+from saespec.spec.language import load
 from saespec.spec.transformer import PretrainedModel
 
 

@@ -8,7 +8,7 @@ import pytest
 from spec_sample import GOOD, edit, load_text
 
 from saespec.errors import Problem, SpecError
-from saespec.spec.problems import render
+from saespec.spec.language.problems import render
 
 
 def test_the_line_and_a_caret(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import jsonschema
 import pytest
 from spec_sample import GOOD, PLAIN, edit
 
-from saespec.spec.schema import json_schema
-from saespec.spec.yaml import parse, plain
+from saespec.spec.language.schema import json_schema
+from saespec.spec.language.yaml import parse, plain
 
 SCHEMA = json_schema()
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)

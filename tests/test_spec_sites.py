@@ -11,12 +11,12 @@ from test_data_sites import IDS, at, named, taken
 from test_spec_fields import TRANSFORMER
 from tiny_models import CONFIGURATIONS, tiny
 
-from saespec.data.sites import replace, resolve, tensor
+from saespec.data.language.sites import replace, resolve, tensor
 from saespec.errors import SpecError
 from saespec.plan.cells import resolve_cells
 from saespec.plan.inputs import extractions, site_key, site_of
 from saespec.spec.families import FAMILIES, NAMES_OF_PLACES
-from saespec.spec.load import load
+from saespec.spec.language.load import load
 from saespec.spec.transformer import Site, TransformerData
 
 TRAINED = {"gpt2": "gpt2", "gpt_neox": "gpt_neox", "llama": "llama"}

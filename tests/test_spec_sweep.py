@@ -12,8 +12,8 @@ from spec_sample import PLAIN, load_text, one_problem, problems_of
 from saespec.errors import SpecError
 from saespec.plan.cells import applier, apply, base_config, resolve_cells
 from saespec.spec import Spec
-from saespec.spec.axes import values_of
-from saespec.spec.fields import flat
+from saespec.spec.language.axes import values_of
+from saespec.spec.language.fields import flat
 from saespec.spec.spec import Range
 
 LINE = PLAIN.count("\n") + 2

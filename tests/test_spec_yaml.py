@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from saespec.spec.yaml import Mapping, parse, plain
+from saespec.spec.language.yaml import Mapping, parse, plain
 
 
 def read(text: str) -> object:

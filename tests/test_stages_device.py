@@ -76,7 +76,7 @@ def test_a_run_says_at_once_that_the_device_is_not_there(
 def test_a_device_that_is_named_stands_before_the_variable(
     cli: Cli, project: Path, no_gpu: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from saespec.cli import run
+    from saespec.cli.commands import run
 
     asked: list[str | None] = []
     monkeypatch.setenv(VARIABLE, "cuda")

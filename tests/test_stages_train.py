@@ -13,7 +13,7 @@ from saespec.plan.build import plan as build
 from saespec.results import parquet, schema
 from saespec.results.speed import measured_speed
 from saespec.sae.spread import Interrupted
-from saespec.spec.load import load
+from saespec.spec.language.load import load
 from saespec.stages.train import train
 
 STEPS = 50

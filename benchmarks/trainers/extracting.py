@@ -27,9 +27,11 @@ wait_briefly()  # before torch is imported, as in a stage
 import torch
 
 from benchmarks import machine
-from saespec.data import contexts, corpora, models, tokens
-from saespec.data.extract import BATCH_TOKENS, extract
-from saespec.data.source import TRAIN
+from saespec.data.activations import contexts
+from saespec.data.activations.extract import BATCH_TOKENS, extract
+from saespec.data.language import models
+from saespec.data.parts import TRAIN
+from saespec.data.text import corpora, tokens
 from saespec.plan.inputs import Extraction, extraction_folder, extraction_id, site_key
 from saespec.plan.project import store_folder
 from saespec.spec.transformer import TransformerData

@@ -25,7 +25,7 @@ from ruamel.yaml import YAML
 from torch import Tensor
 
 from benchmarks import machine
-from saespec.data.source import TRAIN
+from saespec.data.parts import TRAIN
 from saespec.plan.identity import cell_id
 from saespec.plan.model import Cell
 from saespec.results.provenance import version

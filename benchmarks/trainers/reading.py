@@ -22,8 +22,9 @@ import torch
 from torch import Tensor
 
 from benchmarks import machine
-from saespec.data import shuffled, store
-from saespec.data.source import TRAIN, source
+from saespec.data.activations import shuffled, store
+from saespec.data.parts import TRAIN
+from saespec.data.source import source
 from saespec.plan.inputs import extraction_folder, site_key
 from saespec.plan.project import store_folder
 from saespec.spec.transformer import TransformerData

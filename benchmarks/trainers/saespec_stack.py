@@ -22,7 +22,7 @@ wait_briefly()  # before torch is imported, as in a stage
 # ruff: noqa: E402
 from torch import Tensor
 
-from saespec.data.source import HELD_OUT, TRAIN
+from saespec.data.parts import HELD_OUT, TRAIN
 from saespec.plan.identity import cell_id
 from saespec.plan.model import Cell
 from saespec.results.provenance import version

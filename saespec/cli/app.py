@@ -9,16 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from saespec.errors import Interrupted, SaespecError
-
-from . import (
+from saespec.cli.commands import (
     claims,
     clean,
     compile,
     diff,
     examples,
     explain,
-    failure,
     figures,
     init,
     plan,
@@ -30,6 +27,9 @@ from . import (
     status,
     validate,
 )
+from saespec.errors import Interrupted, SaespecError
+
+from . import failure
 
 app = typer.Typer(
     add_completion=False,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def drawn(target: Target) -> list[Path]:
     """Draw every figure; return the PNGs."""
-    from saespec.stages.report import draw_figures
+    from saespec.stages.figures import draw_figures
 
     return draw_figures(target.plan.spec, _folder(target))
 
@@ -24,7 +24,7 @@ def judged(target: Target) -> Verdicts:
     """Judge every claim, without writing the verdicts down."""
     import json
 
-    from saespec.stages.report import judge_claims
+    from saespec.stages.claims import judge_claims
 
     verdicts: dict[str, Any] = json.loads(judge_claims(target.plan.spec, _folder(target)))["claims"]
     return {name: verdicts[name] for name in target.plan.spec.claims}

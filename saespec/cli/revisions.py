@@ -36,7 +36,7 @@ def checked_out(revision: str, path: str, folder: Path) -> Path:
 
 
 def _bases(text: str, name: str) -> list[str]:
-    from saespec.spec.yaml import Scalar, parse
+    from saespec.spec.language.yaml import Scalar, parse
 
     root = parse(text, name).root
     base = root.items.get("extends") if root is not None else None

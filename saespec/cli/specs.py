@@ -22,7 +22,7 @@ from saespec.plan.project import (
 
 if TYPE_CHECKING:
     from saespec.plan.model import Plan
-    from saespec.spec.load import LoadedSpec
+    from saespec.spec.language.load import LoadedSpec
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,9 @@ def checked(path: Path, settings: Sequence[str] | None = None, also: Check = lam
     Raises SpecError with all problems of all kinds; positions name files relative to the working directory.
     """
     from saespec.figures.validate import problems
-    from saespec.spec.load import load
-    from saespec.spec.problems import SpecFileError
-    from saespec.spec.salvage import salvage
+    from saespec.spec.language.load import load
+    from saespec.spec.language.problems import SpecFileError
+    from saespec.spec.language.salvage import salvage
 
     near, here = Path(os.path.relpath(path)), Path.cwd()
     try:
@@ -135,7 +135,7 @@ def all_checked(
     files: Sequence[Path], settings: Sequence[str] | None = None, also: Check = lambda loaded: []
 ) -> list[LoadedSpec]:
     """Load and check several specs. Raises one SpecError with the problems of all of them."""
-    from saespec.spec.problems import SpecFileError
+    from saespec.spec.language.problems import SpecFileError
 
     loaded, problems = [], []
     texts: dict[str, str] = {}
@@ -169,7 +169,7 @@ def target(loaded: LoadedSpec, overridden: bool = False) -> Target:
     if not overridden:
         return Target(loaded, plan(loaded, root), root)
     from saespec.engine.scratch import scratch
-    from saespec.spec.load import load
+    from saespec.spec.language.load import load
 
     from . import output
 

@@ -11,19 +11,20 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from saespec.data.language.hooks import refusal
+from saespec.data.language.local import Checkpoint, lacks_tokens, tokenizer_files
+from saespec.data.text import corpora
 from saespec.errors import CallError, Problem, SaespecError
 from saespec.plan.inputs import site_key
 from saespec.spec.base import Conflict
 from saespec.spec.corpus import Corpus, PythonSources, TextFiles
 from saespec.spec.families import Family, family
-from saespec.spec.load import LoadedSpec
-from saespec.spec.messages import locate
+from saespec.spec.language.load import LoadedSpec
+from saespec.spec.language.messages import locate
+from saespec.spec.language.yaml import Scalar
 from saespec.spec.transformer import NamedTokenizer, PretrainedModel, Site, TrainedModel, TransformerData
-from saespec.spec.yaml import Scalar
 
-from . import corpora, hub
-from .hooks import refusal
-from .local import Checkpoint, lacks_tokens, tokenizer_files
+from . import hub
 
 HEADS = 256
 """Files of a pattern whose beginnings are looked at, at most."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from saespec.data.activations.stored import Activations
 from saespec.plan.identity import canonical_json, described
 from saespec.plan.project import store_folder
 from saespec.spec.spec import Data
@@ -16,14 +17,31 @@ from saespec.spec.toy import ToyData
 from .streams import Streams
 from .toy import Toy
 
-TRAIN: Final = "train"
-HELD_OUT: Final = "held-out"
+
+class Truth(Protocol):
+    """What is known of data whose features are known."""
+
+    truth_GD: Tensor
+    """Unit directions of the features."""
+
+    def codes(self, part: str, t: int, size: int) -> Tensor:
+        """Their coefficients in batch t of a part, [size, G]; 0 where a feature is inactive."""
+        ...
+
+    def chance_dictionary(self, latents: int) -> Tensor:
+        """A dictionary that knows nothing but how directions are distributed, [latents, D]."""
+        ...
 
 
 class Source(Protocol):
     """Activations as a function of (part, t), and the ground truth where it is known."""
 
     streams: Streams
+
+    @property
+    def truth(self) -> Truth | None:
+        """What recovery is measured by; None where nobody knows the features."""
+        ...
 
     @property
     def truth_GD(self) -> Tensor | None:
@@ -45,6 +63,4 @@ def source(config: Data, seed: int, device: torch.device) -> Source:
     if isinstance(config, ToyData):
         return Toy(config, seed, device)
     streams = Streams(key(config, seed), device)
-    from .activations import Activations  # it imports the parts' names from here
-
     return Activations(config, streams, store_folder(Path.cwd()))

@@ -49,6 +49,11 @@ class Toy:
             factor = correlation_factor(config.features, config.correlation, draw)
             self._factor_GK = torch.tensor(factor, dtype=torch.float32, device=streams.device)
 
+    @property
+    def truth(self) -> Toy:
+        """Itself: its features are known."""
+        return self
+
     def chance_dictionary(self, latents: int) -> Tensor:
         """A dictionary that knows nothing but how directions are distributed, [latents, D]."""
         generator = self.streams.host(f"chance/{latents}")

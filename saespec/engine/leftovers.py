@@ -26,7 +26,7 @@ from saespec.plan.needed import PARTS, Needs
 from saespec.plan.orphans import Results, lost_scratch_runs, results_folders, scratch_runs
 from saespec.plan.project import scratch_folder, spec_files, spec_name, store_folder, stored_cell
 from saespec.results.atomic import is_alive
-from saespec.spec.load import load
+from saespec.spec.language.load import load
 
 from . import git
 

@@ -14,7 +14,7 @@ from saespec.plan.identity import canonical_json, sha256_hex
 from saespec.plan.orphans import SOURCE
 from saespec.plan.project import scratch_folder, spec_name, store_folder, work_folder
 from saespec.results.atomic import write_bytes
-from saespec.spec.load import LoadedSpec
+from saespec.spec.language.load import LoadedSpec
 
 from .dvc import ensure_repo
 from .lock import Notify

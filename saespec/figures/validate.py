@@ -11,7 +11,7 @@ from saespec.errors import Problem
 from saespec.results import schema
 from saespec.results.query import Rows, SpecConnection, SqlError, select
 from saespec.results.views import RESERVED, empty_connection
-from saespec.spec.load import LoadedSpec
+from saespec.spec.language.load import LoadedSpec
 from saespec.spec.measures import Measure
 from saespec.spec.report import Claim, Figure
 from saespec.spec.spec import Spec

@@ -17,8 +17,8 @@ from torch import Tensor
 from saespec.sae.cosine import cosines, mmcs
 from saespec.spec.measures import Agreement
 
-from .families import with_larger
 from .rows import Rows
+from .size_families import with_larger
 from .trained import Trained
 
 

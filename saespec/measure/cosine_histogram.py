@@ -12,8 +12,8 @@ import numpy as np
 from saespec.sae.cosine import cosines
 from saespec.spec.measures import CosineHistogram
 
-from .families import with_larger
 from .rows import Rows
+from .size_families import with_larger
 from .trained import Trained
 
 

@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from saespec.data.extract import refuse_other_model
-from saespec.data.models import Loaded, load_model, made_by
-from saespec.data.sites import replace
+from saespec.data.activations.extract import refuse_other_model
+from saespec.data.language.models import Loaded, load_model, made_by
+from saespec.data.language.sites import replace
 from saespec.errors import CallError
 from saespec.plan.inputs import extraction_folder, site_key
 from saespec.plan.project import store_folder
@@ -30,7 +30,7 @@ from .rows import Rows
 from .trained import Trained
 
 if TYPE_CHECKING:
-    from saespec.data.tokens import Tokens
+    from saespec.data.text.tokens import Tokens
 
 NUMBERS = 2**22
 """Logits in memory at once: contexts pass through the model in blocks of about so many."""

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from saespec.sae.cosine import cosines
 from saespec.spec.measures import LargerDictionaries
 
-from .families import with_larger
 from .recovery import THRESHOLD
 from .rows import Rows
+from .size_families import with_larger
 from .trained import Trained
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from saespec.data.models import load_model, verified
+from saespec.data.language.models import load_model, verified
 from saespec.plan.inputs import model_folder, model_id
 from saespec.plan.project import store_folder
 from saespec.spec.corpus import Corpus, HubDataset, PythonSources

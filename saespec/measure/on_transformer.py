@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from saespec.data.activations import Activations
-from saespec.data.tokens import Tokens
+from saespec.data.activations.stored import Activations
+from saespec.data.text.tokens import Tokens
 from saespec.plan.inputs import extraction_id
 from saespec.plan.model import Cell
 from saespec.spec.transformer import TransformerData

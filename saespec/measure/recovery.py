@@ -11,9 +11,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from saespec.data.source import HELD_OUT
+from saespec.data.parts import HELD_OUT
+from saespec.data.source import Truth
 from saespec.data.source import key as data_key
-from saespec.data.toy import Toy
 from saespec.sae.cosine import cosines, mmcs
 from saespec.spec.measures import Recovery
 
@@ -32,18 +32,18 @@ def measure(config: Recovery, stacks: Sequence[Trained]) -> Rows:
         for cell, source, dictionary_LD in zip(
             trained.cells, trained.sources, trained.dictionary_NLD, strict=True
         ):
-            if not isinstance(source, Toy):
-                continue  # nobody knows the truth
-            cosines_GL = cosines(source.truth_GD, dictionary_LD)
+            if (truth := source.truth) is None:
+                continue
+            cosines_GL = cosines(truth.truth_GD, dictionary_LD)
             best_G, latent_G = cosines_GL.max(dim=1)
             key = data_key(cell.config.data, cell.config.seed), cell.config.train.batch
             if key not in frequencies:
-                frequencies[key] = frequency(source, cell.config.train.batch)
+                frequencies[key] = frequency(truth, cell.config.train.batch)
             rows.add(
                 "cells",
                 cell=[cell.id],
                 mmcs=[best_G.double().mean().item()],
-                mmcs_chance=[mmcs(source.truth_GD, source.chance_dictionary(len(dictionary_LD)))],
+                mmcs_chance=[mmcs(truth.truth_GD, truth.chance_dictionary(len(dictionary_LD)))],
                 mcc=[assigned(cosines_GL)],
                 recovered=[int((best_G > THRESHOLD).sum())],
             )
@@ -58,10 +58,10 @@ def measure(config: Recovery, stacks: Sequence[Trained]) -> Rows:
     return rows
 
 
-def frequency(source: Toy, batch: int) -> Tensor:
+def frequency(truth: Truth, batch: int) -> Tensor:
     """Share of held-out samples in which each truth feature is active, [G], float64."""
     active_G = sum(
-        (source.codes(HELD_OUT, t, batch) > 0).sum(dim=0).cpu().double() for t in range(FREQUENCY_BATCHES)
+        (truth.codes(HELD_OUT, t, batch) > 0).sum(dim=0).cpu().double() for t in range(FREQUENCY_BATCHES)
     )
     assert isinstance(active_G, Tensor)
     return active_G / (FREQUENCY_BATCHES * batch)

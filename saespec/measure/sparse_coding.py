@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from saespec.data.source import HELD_OUT
+from saespec.data.parts import HELD_OUT
 from saespec.spec.loss import L1
 from saespec.spec.measures import SparseCoding
 from saespec.spec.spec import CellConfig

@@ -15,17 +15,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from saespec.data.models import load_model
+from saespec.data.language.models import load_model
 from saespec.data.streams import Streams
-from saespec.data.tokens import Tokens
+from saespec.data.text.tokens import Tokens
 from saespec.plan.project import store_folder
 from saespec.sae.cosine import cosines
-from saespec.spec.fields import meets
+from saespec.spec.language.fields import meets
 from saespec.spec.language_measures import TopExamples
 
-from .families import with_larger
 from .on_transformer import Placed, by_extraction
 from .rows import Rows
+from .size_families import with_larger
 from .trained import Trained
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saespec.data.source import HELD_OUT, Source
+from saespec.data.parts import HELD_OUT
+from saespec.data.source import Source
 from saespec.errors import DamagedFileError
 from saespec.plan.model import Cell
 from saespec.sae import checkpoint

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from saespec.errors import Problem, SpecError
-from saespec.spec.load import LoadedSpec
-from saespec.spec.messages import locate
+from saespec.spec.language.load import LoadedSpec
+from saespec.spec.language.messages import locate
 
 from .cells import resolve_cells
 from .groups import groups

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from saespec.spec.load import LoadedSpec
+from saespec.spec.language.load import LoadedSpec
+from saespec.spec.language.sweep import applier, apply, base_config, points
 from saespec.spec.spec import Spec
-from saespec.spec.sweep import applier, apply, base_config, points
 
 from .identity import cell_id
 from .model import Cell

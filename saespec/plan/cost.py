@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from saespec.spec.baselines import Baseline
-from saespec.spec.fields import meets
+from saespec.spec.language.fields import meets
 from saespec.spec.language_measures import LanguageModel, TopExamples
 from saespec.spec.spec import CellConfig
 from saespec.spec.transformer import Site, TrainedModel, TransformerData

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from saespec.spec.fields import flat
+from saespec.spec.language.fields import flat
 
 from .identity import canonical_json
 from .model import Cell

@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from saespec.errors import CallError, DamagedFileError, SaespecError
-from saespec.spec.load import load
+from saespec.spec.language.load import load
 
 from .build import plan as build
 from .identity import canonical_json

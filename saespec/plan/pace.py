@@ -32,6 +32,21 @@ PARAMETER = 1.2e-9
 INPUT = 0.75e-9
 """A number of a cell's input and reconstruction, in s; once more where cells have noise of their own."""
 
+NONLINEARITY = {"prolu": 1e-9, "topk": 2.4e-9, "batch_topk": 3e-9, "jumprelu": 5e-9, "gated": 3.5e-9}
+"""What a code takes beside a ReLU's, in s: `architectures`, dense, less what `relu` takes, as are the next three."""
+
+PENALTY = {"sqrt": 3e-9, "tanh": 6e-9}
+"""What a code takes beside an L1 penalty's, in s."""
+
+GATE_PRODUCTS = 2
+"""Products by which a gate reconstructs, and learns of it, beside a step's five."""
+
+AUXILIARY = 2e-9
+"""What a code takes of an auxiliary loss of which few latents are dead, in s; more while many are."""
+
+NESTED = 9e-9
+"""What a code takes where dictionaries are nested, in s."""
+
 STEP = 60e-6
 """A step of a stack however small it is, in s: the calls themselves. From `scaling`."""
 
@@ -104,12 +119,20 @@ def products(config: CellConfig, number: int, precision: str = "float32") -> flo
 
 
 def step(config: CellConfig, cells: int, stacks: int = 1) -> float:
-    """Seconds of a step of equally shaped cells, in so many stacks, their batches drawn: five products a cell."""
+    """Seconds of a step of equally shaped cells, in so many stacks, their batches drawn."""
     train, dim, latents = config.train, config.data.dim, config.sae.latents
     rows = max(cells, 2)  # a single cell has an idle neighbour: see `sae/stack.py`
-    codes = train.batch * latents * (products(config, 5, train.precision) + CODE)
+    multiplied = products(config, 5 + GATE_PRODUCTS * (config.sae.kind == "gated"), train.precision)
+    codes = train.batch * latents * (multiplied + CODE + pieces(config))
     inputs = train.batch * dim * INPUT * (2 if train.input_noise else 1)
     return STEP * stacks + rows * (codes + 2 * dim * latents * PARAMETER + inputs)
+
+
+def pieces(config: CellConfig) -> float:
+    """Seconds a code of what a ReLU with an L1 penalty does without."""
+    loss = config.loss
+    seconds = NONLINEARITY.get(config.sae.kind, 0.0) + PENALTY.get(loss.sparsity.kind, 0.0)
+    return seconds + AUXILIARY * (loss.auxiliary.kind != "none") + NESTED * (loss.prefixes > 1)
 
 
 def batch(data: Data, train: Train) -> float:

@@ -46,7 +46,7 @@ class PlanFile:
         return self.sources[0]
 
     @property
-    def spec_sha(self) -> str:
+    def measures_sha(self) -> str:
         """SHA-256 of all that the tables depend on: cells, measures and columns.
 
         Titles, figures and claims are not in it, so that a table says the same whether or not a

@@ -17,7 +17,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from saespec.errors import CallError
-from saespec.spec.fields import scope, stored_fields
+from saespec.spec.language.fields import scope, stored_fields
 from saespec.spec.report import Claim, Figure
 from saespec.spec.spec import Spec
 from saespec.spec.transformer import Site, TrainedModel, TransformerData

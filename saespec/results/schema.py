@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from saespec.plan.model import Cell
 from saespec.spec.columns import Column, ColumnType
-from saespec.spec.fields import row, scope, stored_fields
+from saespec.spec.language.fields import row, scope, stored_fields
 from saespec.spec.spec import CellConfig, Spec
-from saespec.spec.toy import ToyData
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -153,9 +152,7 @@ def cell_row(cell: Cell, spec_name: str) -> dict[str, Any]:
         "case_name": cell.case,
         "seed": config.seed,
         **{column: value for column, value in row(config).items() if value is not None},
-        "latent_ratio": config.sae.latents / config.data.features
-        if isinstance(config.data, ToyData)
-        else None,
+        "latent_ratio": config.sae.latents / known if (known := config.data.truth_features) else None,
         "canonical_lambda": canonical_lambda(config),
     }
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from saespec.data.source import HELD_OUT, TRAIN
+from saespec.data.parts import HELD_OUT, TRAIN
 from saespec.errors import Interrupted
 from saespec.plan.identity import described
 from saespec.plan.model import Cell

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from saespec.data.source import HELD_OUT, TRAIN
+from saespec.data.parts import HELD_OUT, TRAIN
 from saespec.errors import DamagedFileError, Interrupted
 from saespec.plan.identity import described
 from saespec.plan.model import Cell

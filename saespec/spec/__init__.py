@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .load import LoadedSpec, Origin, load
+from saespec.spec.language.load import LoadedSpec, Origin, load
+
 from .spec import CellConfig, Spec
 
 __all__ = ["CellConfig", "LoadedSpec", "Origin", "Spec", "load"]

@@ -16,7 +16,7 @@ from .measured import Measured
 class LanguageModel(Measured):
     """What happens to the model's predictions where reconstructions take the place of its activations."""
 
-    data = "transformer"
+    needs = "transformer"
     columns: ClassVar[dict[str, tuple[Column, ...]]] = {
         "cells": (
             Column("ce", "float64", "nat/token", "Cross-entropy of the model untouched with the next token."),
@@ -57,7 +57,7 @@ class LanguageModel(Measured):
 class TopExamples(Measured):
     """The held-out text on which latents are most active: a row for each latent and example."""
 
-    data = "transformer"
+    needs = "transformer"
     columns: ClassVar[dict[str, tuple[Column, ...]]] = {
         "examples": (
             Column("latent", "int64", "index", "The latent, from 0."),
@@ -93,7 +93,7 @@ class TopExamples(Measured):
     after: int = Field(8, ge=0, le=10_000, description="Tokens shown after it.")
 
     def conflicts(self) -> Iterator[Conflict]:
-        from .fields import cell_fields  # which is made of all models, this one too
+        from saespec.spec.language.fields import cell_fields  # which is made of all models, this one too
 
         known = {path for path, fields in cell_fields().items() if fields[0].is_leaf}
         for path in self.where:
@@ -106,7 +106,7 @@ class TopExamples(Measured):
 class ModelRecord(Measured):
     """The models that the cells' activations come from, and how their training went."""
 
-    data = "transformer"
+    needs = "transformer"
     columns: ClassVar[dict[str, tuple[Column, ...]]] = {
         "cells": (Column("model_id", "string", "id", "The model, as in the table models."),),
         "models": (

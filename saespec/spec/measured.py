@@ -13,5 +13,5 @@ class Measured(Consistent):
 
     columns: ClassVar[dict[str, tuple[Column, ...]]]
     """Table → the columns that the measure adds to it."""
-    data: ClassVar[Literal["toy", "transformer"] | None] = None
-    """The kind of data that it needs, if not any."""
+    needs: ClassVar[Literal["truth", "transformer"] | None] = None
+    """What the data must offer, if anything."""

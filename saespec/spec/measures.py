@@ -17,7 +17,7 @@ from .measured import Measured
 class Recovery(Measured):
     """How well the dictionary recovers the ground truth (toy data only)."""
 
-    data = "toy"
+    needs = "truth"
     columns: ClassVar[dict[str, tuple[Column, ...]]] = {
         "cells": (
             Column("mmcs", "float64", "cosine", "Mean over truth features of the best cosine with a latent."),

@@ -124,6 +124,13 @@ def _named_measure(value: Any) -> Any:
     return value
 
 
+OFFERED = {
+    "truth": "data whose features are known, such as kind toy",
+    "transformer": "data of a transformer",
+}
+"""What data offer and measures need, in words."""
+
+
 class Spec(Consistent):
     """A whole experiment."""
 
@@ -159,7 +166,5 @@ class Spec(Consistent):
                 yield Conflict(f"measure.{i}", f"{measure.kind} is asked for twice", "remove one")
             if measure.kind == "movement" and hasattr(self, "train") and not self.train.movement:
                 yield Conflict(f"measure.{i}", "movement is not recorded", "write train.movement: true")
-            if measure.data not in (None, self.data.kind):
-                yield Conflict(
-                    f"measure.{i}", f"{measure.kind} needs data of kind {measure.data}", "remove it"
-                )
+            if measure.needs not in (None, self.data.offers):
+                yield Conflict(f"measure.{i}", f"{measure.kind} needs {OFFERED[measure.needs]}", "remove it")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
 from .base import Conflict, Consistent, Strict, kind_shorthand
 from .columns import Added, Stored
-from .scalars import number_text
+from .numbers import number_text
 
 
 class NoCorrelation(Strict):
@@ -85,6 +85,8 @@ class UniformCoefficients(Consistent):
 class ToyData(Consistent):
     """x = F (b ⊙ u): known unit directions F, Bernoulli activity b, uniform coefficients u."""
 
+    offers: ClassVar[str] = "truth"
+
     kind: Annotated[Literal["toy"], Stored("data")] = Field(description="Toy data with known ground truth.")
     dim: Annotated[int, Stored("dim", "dimensions")] = Field(
         ge=1, le=65_536, description="Dimensions of an activation vector (h)."
@@ -132,3 +134,8 @@ class ToyData(Consistent):
             yield Conflict(
                 "active", f"must be at most features ({self.features}), not {number_text(self.active)}"
             )
+
+    @property
+    def truth_features(self) -> int:
+        """How many features are known."""
+        return self.features

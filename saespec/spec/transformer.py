@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -219,6 +219,8 @@ def _in_one_form(site: Site, model: TrainedModel | PretrainedModel) -> Site:
 class TransformerData(Consistent):
     """Activations of a transformer at a hook site, extracted once into a store and read back shuffled."""
 
+    offers: ClassVar[str] = "transformer"
+
     kind: Annotated[Literal["transformer"], Stored("data")] = Field(
         description="Activations of a transformer at a hook site."
     )
@@ -289,6 +291,10 @@ class TransformerData(Consistent):
             if site.place is not None and self.dim != dim:
                 hint = f"write dim: {dim}" if dim <= MOST_DIMENSIONS else ""
                 yield Conflict("dim", f"must be {dim} at {site.place}, not {self.dim}", hint)
+
+    @property
+    def truth_features(self) -> None:
+        """Nobody knows its features."""
 
     def bytes(self) -> int:
         """Size of this site's vectors on disk."""

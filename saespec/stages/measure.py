@@ -28,7 +28,7 @@ def measure(plan_path: Path) -> None:
     trained_on = "+".join(sorted({kind for stack in stacks for kind in stack.trained_on}))
     made = provenance(
         plan.spec.name,
-        plan.spec_sha,
+        plan.measures_sha,
         trained_on,
         torch=torch.__version__,
         root=Path.cwd(),

@@ -8,7 +8,7 @@ from saespec.errors import StageError
 from saespec.plan import dvcfile, planfile
 from saespec.plan.build import plan as build
 from saespec.results.atomic import write_bytes
-from saespec.spec.load import load
+from saespec.spec.language.load import load
 
 
 def plan(spec_path: Path) -> None:

@@ -1,66 +1,16 @@
-"""`saespec stage figures`, `claims` and `report`: what people look at, from the tables."""
+"""`saespec stage report`: the verdicts of all specs on one page."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from saespec.figures import claims as verdicts
-from saespec.figures import draw
 from saespec.plan import planfile
 from saespec.plan.orphans import results_folders
-from saespec.plan.stages import claims_hash, figures_hash
-from saespec.results import diverged, document, parquet, schema
+from saespec.results import document
 from saespec.results.atomic import write_bytes
-from saespec.results.provenance import common
-from saespec.results.views import spec_connection
 from saespec.spec.spec import Spec
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-
-def figures(plan_path: Path) -> None:
-    """Draw every figure of the plan's spec."""
-    draw_figures(planfile.read(plan_path).spec, plan_path.parent)
-
-
-def claims(plan_path: Path) -> None:
-    """Judge every claim of the plan's spec: `claims.json`."""
-    found = judge_claims(planfile.read(plan_path).spec, plan_path.parent)
-    write_bytes(plan_path.parent / "claims.json", found)
-
-
-def draw_figures(spec: Spec, folder: Path) -> list[Path]:
-    """Draw a spec's figures from the tables in its results folder: SVG, PNG, Vega-Lite; return the PNGs."""
-    tables, left_out = diverged.left_out(_tables(spec, folder))
-    connection, made = spec_connection(tables, spec.name), _made(tables)
-    drawn = []
-    for name, figure in spec.figures.items():
-        own = {**made, "figure_hash": figures_hash({name: figure})}
-        drawing = draw.draw(figure, name, connection, own, left_out)
-        target = folder / "figures" / name
-        for suffix, data in ((".svg", drawing.svg), (".png", drawing.png), (".vl.json", drawing.chart)):
-            write_bytes(target.with_name(name + suffix), data)
-        drawn.append(target.with_name(f"{name}.png"))
-    return drawn
-
-
-def judge_claims(spec: Spec, folder: Path) -> bytes:
-    """Judge a spec's claims by the tables in its results folder; return what is `claims.json`."""
-    tables, left_out = diverged.left_out(_tables(spec, folder))
-    found = verdicts.check(spec.claims, spec_connection(tables, spec.name), left_out)
-    return verdicts.to_json(found, {**_made(tables), "claims_hash": claims_hash(spec.claims)})
-
-
-def _tables(spec: Spec, folder: Path) -> dict[str, pa.Table]:
-    names = [name for name in schema.tables(spec) if name not in schema.UNTRACKED]
-    return {name: parquet.read(folder / "tables" / f"{name}.parquet") for name in names}
-
-
-def _made(tables: dict[str, pa.Table]) -> dict[str, str]:
-    return common(parquet.footer(table) for table in tables.values())
 
 
 def report(root: Path) -> Path:

@@ -1,0 +1,1 @@
+"""The activation store: extraction writes it, sources of batches read it."""

@@ -1,0 +1,1 @@
+"""Language models: trained or finished, and the hook sites in them."""
