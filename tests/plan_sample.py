@@ -98,7 +98,7 @@ if kind == "report":
 if kind == "plan":
     from saespec.plan import dvcfile, identity, planfile
     from saespec.plan.build import plan as build
-    from saespec.spec.load import load
+    from saespec.spec.language.load import load
 
     identity.NUMERICS = int(os.environ.get("NUMERICS", identity.NUMERICS))
     root = Path.cwd()

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from saespec.errors import Problem, SpecError
-from saespec.spec import LoadedSpec
-from saespec.spec.language import load
+from saespec.spec import LoadedSpec, load
 
 GOOD = """\
 # yaml-language-server: $schema=spec.schema.json

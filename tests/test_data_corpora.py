@@ -220,7 +220,7 @@ def test_contexts_end_once_enough_is_kept(tokenizer: Any, packing: Any) -> None:
 
 def test_blocks_do_not_change_what_they_hold(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = joined(list(contexts(sentences(50), tokenizer, 16, "none", "packed", 300)))
-    monkeypatch.setattr("saespec.data.tokens.BLOCK", 48)
+    monkeypatch.setattr("saespec.data.text.tokens.BLOCK", 48)
     blocks = list(contexts(sentences(50), tokenizer, 16, "none", "packed", 300))
     assert max(len(block.ids_CT) for block in blocks) == 3
     assert (joined(blocks).ids_CT == whole.ids_CT).all()

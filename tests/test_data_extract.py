@@ -162,7 +162,7 @@ import os, sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 import extract_sample as own
-from saespec.data import extract, store
+from saespec.data.activations import extract, store
 store.SHARD_BYTES, extract.BATCH_TOKENS = own.HIDDEN * 4 * 150, {{"cpu": 64}}
 write, count = store.write_bytes, 0
 def slowly(path, data):
@@ -307,7 +307,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 import extract_sample as own
-from saespec.data import store
+from saespec.data.activations import store
 store.SHARD_BYTES = 2**18
 texts = {{"kind": "files", "paths": ["long.jsonl"], "held_out": 0.01}}
 def now():

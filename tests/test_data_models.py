@@ -169,7 +169,7 @@ def test_a_process_killed_at_any_moment(root: Path, tmp_path: Path, undisturbed:
     code = f"""
 import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
 import torch; from pathlib import Path; from corpus_sample import transformer_data
-from saespec.data import models, pretraining
+from saespec.data.language import models, pretraining
 pretraining.SNAPSHOT_SECONDS = 0.0
 models.train_model(transformer_data(), Path({str(tmp_path)!r}), Path({str(root)!r}), torch.device("cpu"),
     lambda step, steps, loss: print(step, flush=True), lambda: False)

@@ -207,7 +207,7 @@ def test_validating_loads_no_heavy_library(tmp_path):
     heavy = ["altair", "numpy", "pandas", "pyarrow", "torch", "vl_convert"]
     code = f"""
 import sys
-from saespec.spec.load import load
+from saespec.spec.language.load import load
 from saespec.figures.validate import problems
 print(problems(load("toy.yaml")), [m for m in {heavy} if m in sys.modules])"""
     path = [p for p in sys.path if p]

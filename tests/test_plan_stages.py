@@ -230,7 +230,7 @@ def test_planning_is_light_and_quick(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\n"
         "from saespec.plan import build, cost, diff, dvcfile, freshness, planfile\n"
-        "from saespec.spec.load import load\n"
+        "from saespec.spec.language.load import load\n"
         "heavy = {'torch', 'duckdb', 'dvc', 'altair', 'pyarrow', 'numpy', 'scipy'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )

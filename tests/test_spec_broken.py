@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from spec_sample import GOOD, write
 
 from saespec.errors import SpecError
-from saespec.spec.language import load
+from saespec.spec import load
 from saespec.spec.language.schema import json_schema
 from saespec.spec.language.yaml import lines, parse, plain
 

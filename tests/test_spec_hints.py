@@ -17,7 +17,7 @@ from spec_sample import GOOD, edit, problems_of, write
 from test_spec_broken import places
 
 from saespec.errors import Problem, SpecError
-from saespec.spec.language import load
+from saespec.spec import load
 from saespec.spec.language.fields import cell_fields
 from saespec.spec.language.load import load as load_whole
 from saespec.spec.language.yaml import parse, plain

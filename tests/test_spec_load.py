@@ -11,7 +11,7 @@ import pytest
 from spec_sample import GOOD, PLAIN, edit, load_text, one_problem, problems_of, write
 
 from saespec.errors import SpecError
-from saespec.spec.language import load
+from saespec.spec import load
 from saespec.spec.transformer import PretrainedModel
 
 
@@ -361,7 +361,7 @@ def test_a_long_spec_loads_at_once(tmp_path: Path) -> None:
 def test_the_language_imports_nothing_heavy() -> None:
     heavy = ["torch", "duckdb", "dvc", "altair", "pyarrow", "numpy", "scipy", "jsonschema"]
     code = (
-        "import sys, saespec.spec, saespec.spec.schema, saespec.plan.cells; "
+        "import sys, saespec.spec, saespec.spec.language.schema, saespec.plan.cells; "
         f"print([m for m in {heavy} if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
