@@ -88,7 +88,8 @@ def test_a_device_that_is_named_stands_before_the_variable(
 def test_only_a_named_device_needs_torch(project: Path) -> None:
     code = f"""
 import sys
-from saespec.cli import main, run
+from saespec.cli import main
+from saespec.cli.commands import run
 run._run = lambda *_: None
 main({["run", "-q"]!r})
 main({["run", "-q", "--device", "cpu"]!r})
