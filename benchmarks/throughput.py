@@ -173,9 +173,8 @@ def _measured(workload: str, trainer: Trainer, steps: int, settings: Settings) -
         *("--workload", workload, "--device", settings.device, "--seed", str(settings.seed)),
         *("--steps", str(steps), "--warmup", str(max(1, steps // 10))),
     ]
-    said = machine.lines(trainer.module, arguments, settings.threads, settings.pythons.get(trainer.module))[
-        -1
-    ]
+    python = settings.pythons.get(trainer.module)
+    (said,) = machine.lines(trainer.module, arguments, settings.threads, python)
     per_second = sizes.cells * said["steps"] / said["seconds"]
     return {
         "workload": workload,
