@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saespec.sae.products.active import SIGNED
+from saespec.sae.products.active import bits
 
 
 def keep_largest(values_RM: Tensor, k: int) -> None:
@@ -27,7 +27,7 @@ def keep_largest(values_RM: Tensor, k: int) -> None:
     if values_RM.device.type != "cpu":
         _keep_on_device(values_RM.relu_(), k)
         return
-    bits_RM = values_RM.view(SIGNED[values_RM.dtype]).numpy()
+    bits_RM = bits(values_RM)
     sorted_RM = bits_RM.astype(np.promote_types(bits_RM.dtype, np.int32))  # of 16 bits it is slow
     sorted_RM.partition(M - k, axis=1)
     kth_R = np.maximum(sorted_RM[:, M - k], 1)
@@ -44,7 +44,7 @@ def smallest_positive(values_RM: Tensor) -> Tensor:
     """The smallest number of each row that is not 0, given that none is negative, [R]; infinity where all are 0."""
     if values_RM.device.type != "cpu":
         return values_RM.masked_fill(values_RM <= 0, math.inf).amin(dim=1)
-    bits_RM = values_RM.view(SIGNED[values_RM.dtype]).numpy()
+    bits_RM = bits(values_RM)
     unsigned_RM = bits_RM.view(np.dtype(f"u{bits_RM.itemsize}"))
     least_R = (unsigned_RM - 1).min(axis=1) + 1  # 0 - 1 is the largest number, and the largest + 1 is 0
     found_R = torch.from_numpy(least_R.view(bits_RM.dtype)).view(values_RM.dtype)

@@ -58,7 +58,13 @@ class Active:
 
 def positive(codes: Tensor) -> NDArray[np.bool_]:
     """Where codes, none of which is negative, are not zero."""
-    return codes.view(SIGNED[codes.dtype]).numpy() > 0
+    return bits(codes) > 0
+
+
+def bits(values: Tensor) -> NDArray[np.signedinteger]:
+    """Bits of floats as signed integers, without a copy."""
+    found: NDArray[np.signedinteger] = values.view(SIGNED[values.dtype]).numpy()
+    return found
 
 
 def flat_nonzero(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
