@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ruamel.yaml import YAML
 
 from saespec.figures.draw import draw
+from saespec.figures.picture import of
 from saespec.results import parquet
 from saespec.results.query import select
 from saespec.results.views import spec_connection
@@ -125,7 +126,7 @@ class Report:
         figure = self._figures[name]
         if not select(self._connection, figure.sql).values:
             return None
-        drawn = draw(figure, name, self._connection)
+        drawn = draw(of(figure), name, self._connection)
         return figure, drawn.svg, drawn.png
 
     def files(self, page: str) -> dict[Path, bytes]:
