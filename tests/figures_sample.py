@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 from results_sample import cell_rows, spec
 
+from saespec.figures.picture import Picture, of
 from saespec.results import parquet, schema, views
 from saespec.spec.report import Figure
 
@@ -17,7 +18,7 @@ _ALPHA_LOG = {
     "title": "L1 coefficient α",
 }
 
-FIGURES = {
+_WRITTEN = {
     "heatmap": Figure(
         title="MMCS with the ground truth",
         caption=(
@@ -109,7 +110,7 @@ FIGURES = {
                             "y": {"field": "mmcs", "type": "quantitative", "title": "MMCS"},
                         },
                     },
-                    {"mark": "rule", "encoding": {"y": {"datum": 0.19}}},
+                    {"data": {"values": [{}]}, "mark": "rule", "encoding": {"y": {"datum": 0.19}}},
                 ],
             },
         },
@@ -139,14 +140,16 @@ FIGURES = {
 }
 
 
+FIGURES = {name: of(written) for name, written in _WRITTEN.items()}
+
+
 def connection() -> duckdb.DuckDBPyConnection:
     """A spec's connection over the sample `cells`."""
     columns = schema.tables(spec())["cells"]
     return views.spec_connection({"cells": parquet.table(columns, cell_rows())}, "toy")
 
 
-def figure(sql: str = "select latents, mmcs from cells", **vega_lite: Any) -> Figure:
+def figure(sql: str = "select latents, mmcs from cells", **vega_lite: Any) -> Picture:
     """A small figure."""
-    return Figure(
-        title="T", sql=sql, vega_lite=vega_lite or {"mark": "point", "encoding": {"x": {"field": "mmcs"}}}
-    )
+    chart = vega_lite or {"mark": "point", "encoding": {"x": {"field": "mmcs"}}}
+    return of(Figure(title="T", sql=sql, vega_lite=chart))

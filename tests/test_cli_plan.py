@@ -22,7 +22,7 @@ def test_plan_as_json(cli: Cli, project: Path) -> None:
         "name": "plan",
         "state": "stale",
         "reasons": ["has not run yet"],
-        "command": "saespec stage plan specs/tiny.yaml --versions 2-3-2",
+        "command": "saespec stage plan specs/tiny.yaml --versions 2-3-3",
     }
     assert [cell["set"] for cell in found["cell_list"]] == [
         {"loss.sparsity.coefficient": 0.05},

@@ -66,6 +66,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "specs" / "toy_mmcs.yaml").write_text(text)
     shutil.copy(ROOT / "specs" / "full" / "toy_mmcs.yaml", folder / "specs" / "full")
     (folder / "specs" / "parts").mkdir()
+    shutil.copy(ROOT / "specs" / "parts" / "labels.yaml", folder / "specs" / "parts")
     (folder / "text").mkdir()
     for file in ROOT.glob("saespec/*/*.py"):
         shutil.copy(file, folder / "text" / f"{file.parent.name}_{file.name}")

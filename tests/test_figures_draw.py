@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,10 @@ from figures_sample import FIGURES, connection, figure
 from saespec.errors import QueryError
 from saespec.figures import chart as charts
 from saespec.figures.draw import chart, draw
+from saespec.figures.picture import Picture
 from saespec.figures.png import repacked
 from saespec.figures.vega import VEGA_LITE
 from saespec.results.query import Rows, select
-from saespec.spec.report import Figure
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -148,9 +149,7 @@ def test_an_authors_config_overrides_the_theme():
 
 def test_long_captions_are_wrapped_evenly():
     text = "word " * 60
-    lines = chart(FIGURES["lines"].model_copy(update={"caption": text}), Rows((), (), ()))["title"][
-        "subtitle"
-    ]
+    lines = chart(replace(FIGURES["lines"], caption=text), Rows((), (), ()))["title"]["subtitle"]
     assert max(map(len, lines)) <= 84
     assert max(map(len, lines)) - min(map(len, lines)) <= 5
 
@@ -260,8 +259,9 @@ def test_a_drawing_does_not_change_the_tables(tables):
 
 @pytest.mark.parametrize(("sql", "labels"), [("'jittered'", ["jittered"]), ("0.0177828::double", ["0.0178"])])
 def test_facets_are_headed_by_their_value(tables, sql, labels):
-    by = Figure(
+    by = Picture(
         title="By case",
+        caption="",
         sql=f"select {sql} as case_name, mmcs from cells limit 1",
         vega_lite={
             "facet": {"field": "case_name", "type": "nominal", "title": None},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -40,7 +41,7 @@ def rows_of(**columns: list[float | None]) -> str:
 
 
 def drawn(tables: duckdb.DuckDBPyConnection, sql: str, chart: dict[str, Any], caption: str = "") -> Drawing:
-    return draw(figure(sql, **chart).model_copy(update={"caption": caption}), "f", tables)
+    return draw(replace(figure(sql, **chart), caption=caption), "f", tables)
 
 
 def told(drawing: Drawing) -> list[str]:

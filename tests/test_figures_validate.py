@@ -154,7 +154,8 @@ def test_a_chart_that_cannot_be_drawn(tmp_path, chart, path, message):
         "{mark: bar, usermeta: {href: a}}",
         "{mark: bar, datasets: {q: [{url: 1}]}, transform: [{lookup: fvu, from: {data: {name: q}, key: url}}]}",
         "{encoding: {x: {field: fvu}}, datasets: {q: [{fvu: 1}]}, layer: [{mark: rule, data: {name: q}}, {mark: bar}]}",
-        "{layer: [{mark: bar}, {mark: rule, data: {values: [{href: 1, url: 2}]}, encoding: {x: {field: href}}}]}",
+        "{layer: [{mark: bar, encoding: {y: {field: fvu}}},"
+        " {mark: rule, data: {values: [{href: 1, url: 2}]}, encoding: {x: {field: href}}}]}",
         "{mark: bar, transform: [{calculate: 'datetime(2020, 0)', as: d}]}",
     ],
 )

@@ -281,7 +281,9 @@ def test_every_field_outside_the_cells_changes_the_spec(spec: Spec) -> None:
             values = {name: literals(model.model_fields[name].annotation)[0]}
         old = model.model_validate({k: v for k, v in values.items() if k in model.model_fields})
         for field in walk(model):
-            if literals(field.info.annotation):
+            if literals(field.info.annotation) or (
+                model is Figure and field.path not in values | {"caption": ""}
+            ):
                 continue
             new_value: Any = 7 if int in (field.info.annotation, *get_args(field.info.annotation)) else "b"
             new_value = {"mark": "rect"} if field.path == "vega_lite" else new_value

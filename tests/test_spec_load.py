@@ -239,12 +239,12 @@ def test_extends_a_missing_file_or_in_a_circle(tmp_path: Path) -> None:
     write(tmp_path, "extends: b.yaml\nname: a\n", "a.yaml")
     write(tmp_path, "name: b\nextends: a.yaml\n", "b.yaml")
     write(tmp_path, "extends: bb.yaml\n", "c.yaml")
-    write(tmp_path, "extends: [a.yaml]\n", "d.yaml")
+    write(tmp_path, "extends: [3]\n", "d.yaml")
     write(tmp_path, f"extends: {tmp_path}/a.yaml\n", "e.yaml")
     expected = {
         "a.yaml": ("b.yaml", 2, 10, "in a circle"),
         "c.yaml": ("c.yaml", 1, 10, "did you mean b.yaml?"),
-        "d.yaml": ("d.yaml", 1, 10, "must be the path"),
+        "d.yaml": ("d.yaml", 1, 11, "must be the path"),
         "e.yaml": ("e.yaml", 1, 10, "relative"),
     }
     for name, (file, line, column, said) in expected.items():

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-Keys = tuple[str | int, ...]
+from .layers import Keys, faults
 
 # Of Vega's expression functions, those that give another value each time.
 _UNSTABLE = re.compile(
@@ -55,6 +55,7 @@ def refused(chart: Mapping[str, Any]) -> Iterator[Refusal]:
     if isinstance(other := chart.get("usermeta"), Mapping) and "saespec" in other:
         yield Refusal(("usermeta", "saespec"), "saespec writes there where the chart came from")
     yield from _refused_within(chart, ())
+    yield from (Refusal(keys, message) for keys, message in faults(chart))
     named = {*chart.get("datasets", ()), *(name for _, name, own in _data(chart, ()) if own)}
     for keys, name, own in _data(chart, ()):
         if not own and name not in named:

@@ -11,12 +11,12 @@ from typing import Any
 from saespec.errors import QueryError, reason
 from saespec.results.document import CHART, NOT_DRAWN, canonical, encode
 from saespec.results.query import Rows, SpecConnection, SqlError, select
-from saespec.spec.report import Figure
 
 from . import vega
 from .chart import complaint, refused
 from .finish import finished
 from .numbers import exact_records
+from .picture import Picture
 from .png import repacked
 from .shown import shown
 from .theme import CONFIG
@@ -38,7 +38,7 @@ class Drawing:
 
 
 def draw(
-    figure: Figure,
+    figure: Picture,
     name: str,
     connection: SpecConnection,
     provenance: Mapping[str, str] | None = None,
@@ -53,7 +53,7 @@ def draw(
     Raises QueryError, naming the figure, if the query does not run or Vega-Lite refuses the chart.
     """
     try:
-        rows = select(connection, figure.sql)
+        rows = figure.of_interest(select(connection, figure.sql))
     except SqlError as error:
         raise QueryError(f"figure {name}: {error}") from error
     if refusal := next(refused(figure.vega_lite), None):
@@ -63,7 +63,7 @@ def draw(
     return _render(name, chart(figure, rows, left_out), provenance)
 
 
-def chart(figure: Figure, rows: Rows, left_out: str = "") -> dict[str, Any]:
+def chart(figure: Picture, rows: Rows, left_out: str = "") -> dict[str, Any]:
     """Return a figure's Vega-Lite chart of a query's rows, without what its scales cannot show.
 
     Without anything to draw, its picture says that, and why.
@@ -80,7 +80,7 @@ def chart(figure: Figure, rows: Rows, left_out: str = "") -> dict[str, Any]:
 
 
 def dressed(
-    figure: Figure, vega_lite: Mapping[str, Any], rows: Rows, notes: Sequence[str] = ()
+    figure: Picture, vega_lite: Mapping[str, Any], rows: Rows, notes: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Return a chart with rows, the figure's title, caption and notes under it, and the house look."""
     records = exact_records(figure.vega_lite, rows)

@@ -102,7 +102,11 @@ CONFIG: dict[str, Any] = {
     "concat": {"spacing": 36},
     "range": {
         # Okabe & Ito: told apart by colour-blind readers too.
-        "category": ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#f0e442"],
+        # Two more after them, since a figure may have ten kinds.
+        "category": [
+            *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#f0e442"),
+            *("#8c564b", "#9aa5b1"),
+        ],
         "heatmap": {"scheme": "viridis"},
         "ramp": {"scheme": "viridis"},
         "ordinal": {"scheme": "viridis"},

@@ -16,17 +16,18 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from saespec.plan.project import find_root, work_folder
 from saespec.results.query import Rows
-from saespec.spec.report import Figure
 
 from . import vega
 from .chart import EXPRESSIONS
 from .draw import dressed
+from .picture import Picture
 
 ROWS = 12
 MOST_SECONDS = 20.0
@@ -66,14 +67,14 @@ class Trials:
             if isinstance(found, list) and all(isinstance(key, str) for key in found):
                 self._known = dict.fromkeys(found)
 
-    def knows(self, figure: Figure, rows: Rows) -> bool:
+    def knows(self, figure: Picture, rows: Rows) -> bool:
         """Whether this chart was drawn already: Vega-Lite's schema had nothing against it either."""
         key = _key(figure, rows)
         if key in self._known:  # those in use are forgotten last
             self._used[key] = None
         return key in self._used
 
-    def complaint(self, figure: Figure, rows: Rows) -> tuple[str, str]:
+    def complaint(self, figure: Picture, rows: Rows) -> tuple[str, str]:
         """Return why a chart cannot be drawn, and what to do about it; two "" if it can be.
 
         `rows` are those that the query gives on empty tables: their types count.
@@ -99,13 +100,13 @@ class Trials:
             os.replace(temporary, self._file)
 
 
-def _text(figure: Figure, rows: Rows) -> str:
+def _text(figure: Picture, rows: Rows) -> str:
     # Words above a chart change often, and cannot be wrong.
-    plain = figure.model_copy(update={"title": "T", "caption": ""})
+    plain = replace(figure, title="T", caption="")
     return json.dumps(dressed(plain, figure.vega_lite, rows), sort_keys=True)
 
 
-def _key(figure: Figure, rows: Rows) -> str:
+def _key(figure: Picture, rows: Rows) -> str:
     """What a drawing depends on: chart, columns and their types, the house look, the libraries."""
     told = [_libraries(), rows.types, _text(figure, Rows(rows.columns, rows.types, ()))]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]

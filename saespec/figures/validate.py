@@ -19,6 +19,7 @@ from saespec.spec.spec import Spec
 from .chart import complaint, refused
 from .claims import evaluate
 from .fields import unknown_fields
+from .picture import Picture, picture
 from .trial import Trials
 
 
@@ -43,43 +44,80 @@ class _Checker:
                 "name", f"{self.spec.name} already means something in SQL", "choose another name"
             )
             return
-        if not self.spec.figures and not self.spec.claims:
+        if not self.spec.figures and not self.spec.claims and not self.spec.queries:
             return
         connection = empty_connection(self.spec)
-        for name, figure in self.spec.figures.items():
-            yield from self.figure(f"figures.{name}", figure, connection)
+        for name in self.spec.queries:
+            yield from self.query(name, connection)
+        for name in self.spec.figures:
+            yield from self.figure(name, connection)
         for name, claim in self.spec.claims.items():
             yield from self.claim(f"claims.{name}", claim, connection)
         self.trials.save()
 
-    def figure(self, path: str, figure: Figure, connection: SpecConnection) -> Iterator[Problem]:
+    def query(self, name: str, connection: SpecConnection) -> Iterator[Problem]:
+        if name in connection.tables:
+            yield self.problem(f"queries.{name}", f"{name} is a table already", "choose another name")
+            return
+        try:
+            select(connection, f"from {name}")
+        except SqlError as error:
+            yield self.sql_problem(f"queries.{name}", error)
+
+    def figure(self, name: str, connection: SpecConnection) -> Iterator[Problem]:
+        path, drawn = f"figures.{name}", picture(self.spec, name)
         rows: Rows | None = None
         try:
-            rows = select(connection, figure.sql)
+            rows = select(connection, drawn.sql)
         except SqlError as error:
             yield self.sql_problem(f"{path}.sql", error)
-        refusals = list(refused(figure.vega_lite))
+        if self.spec.figures[name].vega_lite is not None:
+            yield from self.vega_lite(path, drawn, rows)
+        elif rows is not None:
+            yield from self.chart(path, self.spec.figures[name], drawn, rows)
+
+    def vega_lite(self, path: str, drawn: Picture, rows: Rows | None) -> Iterator[Problem]:
+        """What is wrong with a chart that the spec has as Vega-Lite."""
+        path = f"{path}.vega_lite"
+        refusals = list(refused(drawn.vega_lite))
         for refusal in refusals:
             below = ".".join(str(key) for key in refusal.keys)
-            yield self.problem(f"{path}.vega_lite.{below}", refusal.message)
+            yield self.problem(f"{path}.{below}", refusal.message)
         if refusals:
             return
-        known = rows is not None and self.trials.knows(figure, rows)
-        message = "" if known else complaint(figure.vega_lite)
+        known = rows is not None and self.trials.knows(drawn, rows)
+        message = "" if known else complaint(drawn.vega_lite)
         if message:
-            yield self.problem(f"{path}.vega_lite", f"Vega-Lite refuses the chart: {message}")
+            yield self.problem(path, f"Vega-Lite refuses the chart: {message}")
         if rows is None:
             return
-        unknown = unknown_fields(figure.vega_lite, rows.columns)
+        unknown = unknown_fields(drawn.vega_lite, rows.columns)
         for keys, field in unknown:
-            lack = f"the query gives no column {field}"
-            hint = _meant(field, rows.columns) or f"it gives {', '.join(rows.columns)}"
-            yield self.problem(f"{path}.vega_lite.{'.'.join(str(key) for key in keys)}", lack, hint)
+            yield self.no_column(f"{path}.{'.'.join(str(key) for key in keys)}", field, rows)
         if known or message or unknown:
             return
-        said, remedy = self.trials.complaint(figure, rows)
+        said, remedy = self.trials.complaint(drawn, rows)
         if said:
-            yield self.problem(f"{path}.vega_lite", f"the chart cannot be drawn: {said}", remedy)
+            yield self.problem(path, f"the chart cannot be drawn: {said}", remedy)
+
+    def chart(self, path: str, figure: Figure, drawn: Picture, rows: Rows) -> Iterator[Problem]:
+        """What is wrong with a chart of a kind: columns that the query does not give, or words that Vega has not."""
+        unknown = [(below, column) for below, column in figure.shown_columns() if column not in rows.columns]
+        for below, column in unknown:
+            yield self.no_column(f"{path}.{below}", column, rows)
+        rows = drawn.of_interest(rows)
+        if unknown or self.trials.knows(drawn, rows):
+            return
+        said, remedy = self.trials.complaint(drawn, rows)
+        if said:
+            yield self.problem(
+                f"{path}.{figure.plotted()[0][0]}", f"the chart cannot be drawn: {said}", remedy
+            )
+
+    def no_column(self, path: str, column: str, rows: Rows) -> Problem:
+        """A column that a chart shows and its query does not give."""
+        hint = _meant(column, rows.columns) or f"it gives {', '.join(rows.columns)}"
+        return self.problem(path, f"the query gives no column {column}", hint)
 
     def claim(self, path: str, claim: Claim, connection: SpecConnection) -> Iterator[Problem]:
         try:
@@ -97,6 +135,8 @@ class _Checker:
             yield self.problem(f"{path}.holds", error.message, hint, error.line)
 
     def sql_problem(self, path: str, error: SqlError) -> Problem:
+        """What is wrong with SQL, at its place; what is wrong with a query that it reads, at the query."""
+        path = f"queries.{error.query}" if error.query else path
         return self.problem(path, error.message, _sql_hint(self.spec, error), error.line)
 
     def problem(self, path: str, message: str, hint: str = "", line: int | None = None) -> Problem:
@@ -128,7 +168,8 @@ def _sql_hint(spec: Spec, error: SqlError) -> str:
         if error.missing in schema.UNTRACKED:
             return "timings differ from run to run, so no figure or claim may read them"
         writers = _writers(spec, lambda measure: measure.columns)
-        return writers.get(error.missing) or _meant(error.missing, tables) or f"there are {', '.join(tables)}"
+        there = [*spec.queries, *tables]
+        return writers.get(error.missing) or _meant(error.missing, there) or f"there are {', '.join(there)}"
     writers = _writers(
         spec, lambda measure: [c.name for columns in measure.columns.values() for c in columns]
     )

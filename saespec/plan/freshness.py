@@ -20,6 +20,8 @@ from ruamel.yaml.error import YAMLError
 
 from saespec.errors import DamagedFileError
 from saespec.spec.base import Strict
+from saespec.spec.report import queries_read
+from saespec.spec.spec import Spec
 
 from . import planfile
 from .diff import Diff, describe, diff
@@ -192,10 +194,13 @@ class _Why:
         new = self.plan.spec
         if stage.kind == "figures":
             told = _items("figure", old.spec.figures, new.figures)
+            told += [*_items("label", old.spec.labels, new.labels), *_queries(old.spec, new, stage.kind)]
         elif stage.kind == "claims":
-            told = _items("claim", old.spec.claims, new.claims)
+            told = [*_items("claim", old.spec.claims, new.claims), *_queries(old.spec, new, stage.kind)]
         else:
-            measures: list[dict[str, Strict]] = [{m.kind: m for m in s.measure} for s in (old.spec, new)]
+            measures: list[dict[str, Strict | str]] = [
+                {m.kind: m for m in s.measure} for s in (old.spec, new)
+            ]
             told = [*self._cells(stage), *_items("measure", *measures)]
         return told or ["their order, or what this saespec makes of them, changed"]
 
@@ -217,7 +222,15 @@ def _trained_by(stage: Stage) -> Callable[[Cell], bool]:
     return lambda cell: batch_name(cell.config) == batch
 
 
-def _items(word: str, old: Mapping[str, Strict], new: Mapping[str, Strict]) -> list[str]:
+def _queries(old: Spec, new: Spec, kind: str) -> list[str]:
+    """What became of the queries that figures or claims read."""
+    read = [
+        queries_read(spec.queries, (one.sql for one in getattr(spec, kind).values())) for spec in (old, new)
+    ]
+    return _items("query", *read)
+
+
+def _items(word: str, old: Mapping[str, Strict | str], new: Mapping[str, Strict | str]) -> list[str]:
     added = [f"{word} {name} added" for name in new if name not in old]
     removed = [f"{word} {name} removed" for name in old if name not in new]
     changed = [f"{word} {name} changed" for name in new if name in old and new[name] != old[name]]

@@ -18,7 +18,7 @@ from typing import Any
 
 from saespec.errors import CallError
 from saespec.spec.language.fields import scope, stored_fields
-from saespec.spec.report import Claim, Figure
+from saespec.spec.report import Claim, Figure, queries_read
 from saespec.spec.spec import Spec
 from saespec.spec.transformer import Site, TrainedModel, TransformerData
 
@@ -30,7 +30,7 @@ from .project import group_folder, results_folder
 TABLES = 3
 """Raised by hand when a measure's numbers or a table's columns change, not for a description. Retrains nothing."""
 
-DRAWINGS = 2
+DRAWINGS = 3
 """Raised by hand when the same figure is drawn, or the same claim judged, differently."""
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
@@ -153,7 +153,7 @@ def _figures(spec: Spec, folder: PurePosixPath, tables: Sequence[Out]) -> Stage 
             for name in spec.figures
             for suffix in ("svg", "png", "vl.json")
         ),
-        fingerprint=figures_hash(spec.figures),
+        fingerprint=figures_hash(spec),
         description="Draw the figures.",
     )
 
@@ -167,19 +167,27 @@ def _claims(spec: Spec, folder: PurePosixPath, tables: Sequence[Out]) -> Stage |
         command=f"saespec stage claims {folder / 'plan.json'}",
         deps=tuple(table.path for table in tables),
         outs=(Out(folder / "claims.json", cached=False, metric=True),),
-        fingerprint=claims_hash(spec.claims),
+        fingerprint=claims_hash(spec),
         description="Check the claims.",
     )
 
 
-def figures_hash(figures: Mapping[str, Figure]) -> str:
-    """SHA-256 of all that drawings depend on besides the tables, in hex."""
-    return _fingerprint({"figures": _dump(figures), "drawings": DRAWINGS})
+def figures_hash(spec: Spec, names: Sequence[str] | None = None) -> str:
+    """SHA-256 of all that drawings of a spec's figures (or of these) depend on besides the tables, in hex."""
+    figures = {name: spec.figures[name] for name in (spec.figures if names is None else names)}
+    cases = [case["name"] for case in spec.sweep.cases if "name" in case]
+    said = json.dumps(drawn := _dump(figures))
+    ordered = cases if "case_name" in said else []
+    labels = {column: label for column, label in spec.labels.items() if json.dumps(column) in said}
+    queries = queries_read(spec.queries, (figure.sql for figure in figures.values()))
+    what = {"figures": drawn, "labels": labels, "cases": ordered, "queries": queries, "drawings": DRAWINGS}
+    return _fingerprint(what)
 
 
-def claims_hash(claims: Mapping[str, Claim]) -> str:
+def claims_hash(spec: Spec) -> str:
     """SHA-256 of all that verdicts depend on besides the tables, in hex."""
-    return _fingerprint({"claims": _dump(claims), "drawings": DRAWINGS})
+    queries = queries_read(spec.queries, (claim.sql for claim in spec.claims.values()))
+    return _fingerprint({"claims": _dump(spec.claims), "queries": queries, "drawings": DRAWINGS})
 
 
 def _measured(spec: Spec, cells: Sequence[Cell]) -> dict[str, Any]:
@@ -198,7 +206,7 @@ def _measured(spec: Spec, cells: Sequence[Cell]) -> dict[str, Any]:
 
 
 def _dump(section: Mapping[str, Figure] | Mapping[str, Claim]) -> list[Any]:
-    return [[name, item.model_dump(mode="json")] for name, item in section.items()]
+    return [[name, item.model_dump(mode="json", exclude_unset=True)] for name, item in section.items()]
 
 
 def _fingerprint(value: Any) -> str:

@@ -47,6 +47,8 @@ class SpecConnection:
     tables: Mapping[str, str | pa.Table]
     """By name: its rows, or the columns of an empty one as SQL declares them."""
     bounds: child.Bounds
+    queries: Mapping[str, str] = field(default_factory=dict)
+    """The spec's own queries, which SQL sees as tables too."""
 
 
 class SqlError(QueryError):
@@ -59,6 +61,7 @@ class SqlError(QueryError):
         missing: str = "",
         kind: str = "",
         candidates: tuple[str, ...] = (),
+        query: str = "",
     ) -> None:
         self.message = message
         self.line = line
@@ -69,11 +72,18 @@ class SqlError(QueryError):
         """What does not exist: column, table, scalar function, …"""
         self.candidates = candidates
         """What exists and has a similar name."""
-        super().__init__(f"line {line} of the SQL: {message}" if line else message)
+        self.query = query
+        """The spec's query that is wrong, if this is not the SQL that was asked itself."""
+        place = f"line {line} of the SQL: " if line else ""
+        super().__init__(f"{f'query {query}: ' if query else ''}{place}{message}")
 
-    def parts(self) -> tuple[str, int | None, str, str, tuple[str, ...]]:
+    def parts(self) -> tuple[str, int | None, str, str, tuple[str, ...], str]:
         """What it was made of."""
-        return self.message, self.line, self.missing, self.kind, self.candidates
+        return self.message, self.line, self.missing, self.kind, self.candidates, self.query
+
+    def of(self, query: str) -> SqlError:
+        """The same as an error of one of the spec's queries."""
+        return SqlError(self.message, self.line, self.missing, self.kind, self.candidates, query)
 
 
 class StoppedError(SqlError):
@@ -110,6 +120,7 @@ def select(connection: SpecConnection, sql: str) -> Rows:
         "spec": connection.spec_name,
         "empty": empty,
         "full": list(full),
+        "queries": dict(connection.queries),
         "duckdb_mb": bounds.duckdb_mb,
     }
     contents = _Streams(full)
@@ -120,8 +131,8 @@ def select(connection: SpecConnection, sql: str) -> Rows:
     if "memory" in answer:
         raise StoppedError(f"it was stopped at {bounds.duckdb_mb:,} MB of memory: {_REMEDY}")
     if "error" in answer:
-        message, line, missing, kind, candidates = answer["error"]
-        raise SqlError(message, line, missing, kind, tuple(candidates))
+        message, line, missing, kind, candidates, query = answer["error"]
+        raise SqlError(message, line, missing, kind, tuple(candidates), query)
     return Rows(
         columns=tuple(answer["columns"]),
         types=tuple(answer["types"]),

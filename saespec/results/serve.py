@@ -9,13 +9,14 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from saespec.errors import reason
 
-from . import locked, statement
+from . import locked, queries, statement
 from .query import MOST_BYTES, MOST_ROWS, SqlError, plain, sql_error
 
 if TYPE_CHECKING:
@@ -57,9 +58,10 @@ def _opened(request: dict[str, Any], pipe: Connection) -> tuple[_Database | None
         tables[table] = pa.ipc.open_stream(pa.py_buffer(pipe.recv_bytes())).read_all()
     try:
         connection = locked.open_locked(request["spec"], tables, request["duckdb_mb"])
+        wrong = queries.create(connection, request["queries"], request["spec"], tables)
     except duckdb.OutOfMemoryException:
         return None, {"memory": True}
-    return _Database(connection, request["spec"], list(tables)), {}
+    return _Database(connection, request["spec"], [*tables, *request["queries"]], wrong), {}
 
 
 @dataclass
@@ -67,6 +69,9 @@ class _Database:
     connection: duckdb.DuckDBPyConnection
     spec: str
     tables: list[str]
+    """The spec's queries among them."""
+    wrong: Mapping[str, SqlError]
+    """Queries that cannot be asked, and why."""
 
     def answer(self, sql: str) -> dict[str, Any]:
         """What a query gives, or what is wrong with it."""
@@ -74,6 +79,8 @@ class _Database:
 
         try:
             statement.check(self.connection, sql, self.spec, self.tables)
+            if error := queries.broken_in(self.connection, sql, self.wrong):
+                return {"error": error.parts()}
             return _rows(self.connection, sql)
         except SqlError as error:
             return {"error": error.parts()}

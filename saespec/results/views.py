@@ -81,14 +81,16 @@ def connect(root: Path | str = ".") -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def spec_connection(tables: Mapping[str, pa.Table], spec_name: str) -> SpecConnection:
-    """Return a connection that sees these tables and nothing else, for a spec's own SQL.
+def spec_connection(
+    tables: Mapping[str, pa.Table], spec_name: str, queries: Mapping[str, str] | None = None
+) -> SpecConnection:
+    """Return a connection that sees these tables, the spec's queries over them and nothing else, for its own SQL.
 
     Plain `cells`, `<spec>.cells` and `main.cells` all work. It cannot reach files, the network,
     extensions, Python variables or its own configuration. Run queries with `query.select`.
     """
     assert spec_name not in RESERVED, spec_name
-    return SpecConnection(spec_name, tables, DRAWING)
+    return SpecConnection(spec_name, tables, DRAWING, queries or {})
 
 
 def empty_connection(spec: Spec) -> SpecConnection:
@@ -102,7 +104,7 @@ def empty_connection(spec: Spec) -> SpecConnection:
         for table, columns in schema.tables(spec).items()
         if table not in schema.UNTRACKED
     }
-    return SpecConnection(spec.name, declared, CHECKING)
+    return SpecConnection(spec.name, declared, CHECKING, spec.queries)
 
 
 def _documented(file: Path) -> list[dict[str, str]]:

@@ -153,6 +153,13 @@ class Spec(Consistent):
     measure: list[Annotated[Measure, BeforeValidator(_named_measure)]] = Field(
         min_length=1, description="What to measure."
     )
+    labels: dict[str, str] = Field(
+        default_factory=dict, description="What columns are called in figures: axes, legends, panels."
+    )
+    queries: dict[Name, str] = Field(
+        default_factory=dict,
+        description="DuckDB SELECTs over this spec's tables that figures, claims and each other see as tables.",
+    )
     figures: dict[Name, Figure] = Field(default_factory=dict, description="Figures by file name.")
     claims: dict[Name, Claim] = Field(default_factory=dict, description="Claims by name.")
 

@@ -24,5 +24,5 @@ def claims(plan_path: Path) -> None:
 def judge_claims(spec: Spec, folder: Path) -> bytes:
     """Judge a spec's claims by the tables in its results folder; return what is `claims.json`."""
     tables, left_out = diverged.left_out(tables_of(spec, folder))
-    found = verdicts.check(spec.claims, spec_connection(tables, spec.name), left_out)
-    return verdicts.to_json(found, {**made_by(tables), "claims_hash": claims_hash(spec.claims)})
+    found = verdicts.check(spec.claims, spec_connection(tables, spec.name, spec.queries), left_out)
+    return verdicts.to_json(found, {**made_by(tables), "claims_hash": claims_hash(spec)})

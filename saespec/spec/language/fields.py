@@ -76,7 +76,7 @@ def ousted(path: str, key: str, value: Any) -> set[str]:
     """Keys of the section at a path that do not go with one of its keys set to a value (see `Strict.ousted`)."""
     if value is None:
         return set()
-    owners = [owner for field in cell_fields().get(path, ()) for owner in models(field.info.annotation)]
+    owners = place(Spec, path.split(".")).owners
     known = [o for o in owners if issubclass(o, Strict) and key in o.model_fields]
     return {other for owner in known for other in owner.ousted(key, value)}
 

@@ -238,6 +238,9 @@ def _hidden_by_sweep(tree: Mapping, order: list[str]) -> list[Problem]:
     return problems
 
 
+_NO_BASE = ("must be the path of a spec file, or a list of some", "such as extends: ../toy_mmcs.yaml")
+
+
 class _Reader:
     """Reads a spec file and the files it extends."""
 
@@ -247,8 +250,10 @@ class _Reader:
         self.texts: dict[str, str] = {}
         self.problems: list[Problem] = []
 
-    def read(self, path: Path, called_from: Problem | None = None) -> Mapping | None:
-        document = self._document(path, called_from)
+    def read(
+        self, path: Path, called_from: Problem | None = None, above: Sequence[Path] = ()
+    ) -> Mapping | None:
+        document = self._document(path, called_from, above)
         if document is None:
             return None
         self.problems += document.problems
@@ -258,21 +263,27 @@ class _Reader:
         node, mark = tree.items.pop("extends", None), tree.marks.pop("extends", None)
         if node is None or mark is None:
             return tree
-        base = self._base(node, mark, path)
+        base: Mapping | None = None
+        for one in node.items if isinstance(node, List) else [node]:
+            found = self._base(one, path, above)
+            if found is None:
+                return None
+            base = found if base is None else merge(base, found, self.problems)
         if base is None:
+            self._complain(Problem(mark.file, mark.line, mark.column, "extends", ""), *_NO_BASE)
             return None
         self._own_name(tree, base, mark)
         return merge(base, tree, self.problems)
 
-    def _base(self, node: Node, mark: Mark, path: Path) -> Mapping | None:
+    def _base(self, node: Node, path: Path, above: Sequence[Path]) -> Mapping | None:
         where = Problem(node.mark.file, node.mark.line, node.mark.column, "extends", "")
         if not isinstance(node, Scalar) or not isinstance(node.value, str) or not node.value.strip():
-            self._complain(where, "must be the path of one spec file", "such as extends: ../toy_mmcs.yaml")
+            self._complain(where, *_NO_BASE)
             return None
         if os.path.isabs(node.value):
             self._complain(where, "must be a path relative to this file", "such as ../toy_mmcs.yaml")
             return None
-        return self.read(Path(os.path.normpath(path.parent / node.value)), where)
+        return self.read(Path(os.path.normpath(path.parent / node.value)), where, [*above, path.resolve()])
 
     def _own_name(self, tree: Mapping, base: Mapping, extends: Mark) -> None:
         """Two specs of one name would write to the same folder."""
@@ -287,12 +298,12 @@ class _Reader:
     def _complain(self, where: Problem, message: str, hint: str = "") -> None:
         self.problems.append(Problem(where.file, where.line, where.column, where.path, message, hint))
 
-    def _document(self, path: Path, called_from: Problem | None) -> Document | None:
+    def _document(self, path: Path, called_from: Problem | None, above: Sequence[Path]) -> Document | None:
         shown = self._shown(path)
         where = called_from or Problem(shown, 1, 1, "", "")
         try:
             full = path.resolve()
-            if full in self.files:
+            if full in above:
                 self._complain(
                     where, f"{shown} extends itself in a circle", "a base must not extend its extension"
                 )
@@ -311,7 +322,8 @@ class _Reader:
         except (OSError, ValueError, RuntimeError) as error:  # no permission, NUL in the name, link loop
             self._complain(where, f"cannot read {shown}: {reason(error)}")
             return None
-        self.files.append(full)
+        if full not in self.files:  # two bases may have one in common
+            self.files.append(full)
         return self._parsed(data, shown)
 
     def _parsed(self, data: bytes, shown: str) -> Document | None:

@@ -13,7 +13,7 @@ SET = "--set"
 """The file name of overrides in positions; the line is the number of the override."""
 
 _AXES = (("sweep", "grid"), ("sweep", "zip"))
-_NAMED = (("figures",), ("claims",), *_AXES)
+_NAMED = (("queries",), ("figures",), ("claims",), *_AXES)
 _REMOVABLE = (("sweep",), ("sweep", "cases"), ("sweep", "beside"), *_NAMED)
 
 
@@ -21,7 +21,7 @@ def merge(base: Mapping, over: Mapping, problems: list[Problem], path: tuple[str
     """`base` with the keys of `over`, deep; lists, scalars and sweep axes replace.
 
     A section whose `kind` or `rule` changes replaces the base's, and one that makes another choice (a site by name
-    instead of by place) drops what went with the base's. `null` for a figure, a claim, a sweep axis
+    instead of by place) drops what went with the base's. `null` for a query, a figure, a claim, a sweep axis
     or a part of the sweep removes the base's.
     """
     is_set = over.mark.file == SET

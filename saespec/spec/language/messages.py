@@ -78,7 +78,7 @@ def sentences(
     conflicts = (detail.get("ctx") or {}).get("error")
     if isinstance(conflicts, ConflictError):
         for conflict in conflicts.conflicts:
-            yield (*at.path, *conflict.field.split(".")), conflict.message, conflict.hint
+            yield (*at.path, *filter(None, conflict.field.split("."))), conflict.message, conflict.hint
         return
     path = tuple(part for part in at.path if part != "[key]")
     if detail["type"] == "union_tag_not_found":
@@ -119,6 +119,8 @@ def _sentence(detail: ErrorDetails, at: Place, tree: Mapping | None, node: Node 
         return f"{said} is not a valid name", NAME_RULE
     if kind == "string_too_long":
         return f"has {len(value)} characters; {ctx.get('max_length')} are the most", ""
+    if kind in ("too_short", "too_long") and (length := ctx.get("max_length") or ctx["min_length"]) > 1:
+        return f"must be a list of {length}, not of {len(value)}", ""
     if kind == "too_short":
         return "is empty", "give at least one, or remove the key"
     bounds = {

@@ -41,7 +41,7 @@ def json_schema() -> Schema:
     for part in ("cases", "beside"):
         sweep[part] |= {"items": item, "minItems": 1}
     del definitions["CellConfig"]
-    for name in ("figures", "claims"):
+    for name in ("queries", "figures", "claims"):
         spec[name]["additionalProperties"] = False
     for schema in list(definitions.values()):
         schema.pop("title", None)
@@ -148,11 +148,12 @@ def _add_partial(definitions: Schema) -> None:
         definitions[f"{name}{_PARTIAL}"] = definitions[name]
     spec, sweep = definitions[f"Spec{_PARTIAL}"], definitions[f"Sweep{_PARTIAL}"]
     spec["properties"]["extends"] = {
-        "type": "string",
-        "description": "Path of the spec to start from, relative to this file; keys here override its keys.",
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+        "description": "Path of the spec to start from, relative to this file, or a list: the keys of each override "
+        "those of the ones before it, and keys here override all.",
     }
     spec["required"] = ["extends", "name"]
-    for name in ("figures", "claims"):
+    for name in ("queries", "figures", "claims"):
         holder = spec["properties"][name]
         holder["patternProperties"] = {k: _or_null(v) for k, v in holder["patternProperties"].items()}
         spec["properties"][name] = _or_null(holder)
