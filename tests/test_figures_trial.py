@@ -184,7 +184,7 @@ def test_a_refused_chart_is_not_remembered(said):
 @pytest.mark.parametrize("damage", [b"", b"[", b"{}", b"[1]", b"\xff", b"[" * 100_000])
 def test_a_damaged_memory_is_made_anew(said, drawings, tmp_path, damage):
     said(chart())
-    memory = tmp_path / ".saespec" / "charts.json"
+    memory = tmp_path / ".saespec" / "checked.json"
     intact = memory.read_bytes()
     memory.write_bytes(damage)
     assert said(chart()) == []
@@ -200,7 +200,7 @@ def test_a_work_folder_that_cannot_be_written_to_costs_only_time(said, drawings,
 
 def test_the_memory_is_ignored_by_git_and_leaves_nothing_else(said, tmp_path):
     said(chart())
-    assert sorted(os.listdir(tmp_path / ".saespec")) == [".gitignore", "charts.json"]
+    assert sorted(os.listdir(tmp_path / ".saespec")) == [".gitignore", "checked.json"]
 
 
 def test_a_lone_spec_leaves_nothing_behind(said, tmp_path):

@@ -220,3 +220,18 @@ print(problems(load("toy.yaml")), [m for m in {heavy} if m in sys.modules])"""
         cwd=tmp_path,
     )
     assert result.stdout.strip() == "[] []"
+
+
+def test_what_was_found_right_is_looked_at_again_when_it_changes(tmp_path):
+    """Also where only another part of the spec says what a table has."""
+    (tmp_path / ".dvc").mkdir()
+    right = one_figure("select latents, fvu from cells", "{mark: bar, encoding: {x: {field: fvu}}}")
+    for _ in range(2):
+        assert said(tmp_path, figures=right) == []
+    assert "did you mean fvu?" in said(tmp_path, figures=right.replace("latents, fvu", "latents, fvv"))[0]
+    assert said(tmp_path, figures=right) == []
+    without = HEAD.replace("measure: [losses]", "measure: [dead_latents]")
+    assert without != HEAD
+    (tmp_path / "toy.yaml").write_text(without + "figures:\n" + textwrap.indent(right, "  "))
+    (problem,) = problems(load(tmp_path / "toy.yaml", root=tmp_path))
+    assert "the measure losses writes it" in str(problem)

@@ -1,28 +1,24 @@
 """Drawing a chart before there are results: on made-up rows of the types that its query gives.
 
 Much that Vega-Lite's schema allows fails only when it is drawn: a colour scheme, an expression, a format that does
-not exist. A chart that was drawn once is remembered in the project's work folder, so it costs nothing again.
+not exist. A chart that was drawn once is remembered, so it costs nothing again.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
-import hashlib
 import json
-import os
 import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-from saespec.plan.project import find_root, work_folder
 from saespec.results.query import Rows
+from saespec.results.remembered import Remembered, hashed
 
 from . import vega
 from .chart import EXPRESSIONS
@@ -32,8 +28,6 @@ from .picture import Picture
 ROWS = 12
 MOST_SECONDS = 20.0
 """A chart that takes longer to draw is refused; a usual one takes 20 ms."""
-_MOST_KNOWN = 2000
-"""Charts remembered in a project; those of before are forgotten."""
 
 _HINTS = (
     ("Unrecognized signal name", "a column is written `datum.NAME`; other names are those of `params`"),
@@ -49,30 +43,14 @@ _HINT = "change that part of the chart; it was drawn on made-up rows of the quer
 
 
 class Trials:
-    """Drawings of a spec's charts; `save` remembers those that went well.
+    """Drawings of a spec's charts; those that went well are remembered."""
 
-    What is remembered is a list of hashes in `.saespec/charts.json`: lost, damaged or not writable, it costs time only.
-    """
-
-    def __init__(self, spec: Path) -> None:
-        root = find_root(spec)
-        # A lone file belongs to no project: validating it leaves nothing behind.
-        is_project = (root / ".dvc").is_dir() or root != spec.resolve().parent
-        self._root = root if is_project else None
-        self._file = root / ".saespec" / "charts.json"
-        self._known: dict[str, None] = {}
-        self._used: dict[str, None] = {}
-        with contextlib.suppress(OSError, ValueError, RecursionError):
-            found = json.loads(self._file.read_bytes())
-            if isinstance(found, list) and all(isinstance(key, str) for key in found):
-                self._known = dict.fromkeys(found)
+    def __init__(self, remembered: Remembered) -> None:
+        self._remembered = remembered
 
     def knows(self, figure: Picture, rows: Rows) -> bool:
         """Whether this chart was drawn already: Vega-Lite's schema had nothing against it either."""
-        key = _key(figure, rows)
-        if key in self._known:  # those in use are forgotten last
-            self._used[key] = None
-        return key in self._used
+        return self._remembered.knows(_key(figure, rows))
 
     def complaint(self, figure: Picture, rows: Rows) -> tuple[str, str]:
         """Return why a chart cannot be drawn, and what to do about it; two "" if it can be.
@@ -84,20 +62,9 @@ class Trials:
         if said and _reads_texts(figure.vega_lite, rows) and not _artist.complaint(_text(figure, rows)):
             said = ""  # texts that are really there may go well
         if not said:
-            self._used[_key(figure, rows)] = None
+            self._remembered.add(_key(figure, rows))
             return "", ""
         return said, next((hint for start, hint in _HINTS if said.startswith(start)), _HINT)
-
-    def save(self) -> None:
-        """Remember what was drawn."""
-        if self._root is None or self._used.keys() <= self._known.keys():
-            return
-        with contextlib.suppress(OSError):
-            work_folder(self._root)
-            temporary = self._file.with_suffix(f".{os.getpid()}.tmp")
-            others = [key for key in self._known if key not in self._used]
-            temporary.write_text(json.dumps([*others, *self._used][-_MOST_KNOWN:], indent=0))
-            os.replace(temporary, self._file)
 
 
 def _text(figure: Picture, rows: Rows) -> str:
@@ -108,15 +75,8 @@ def _text(figure: Picture, rows: Rows) -> str:
 
 def _key(figure: Picture, rows: Rows) -> str:
     """What a drawing depends on: chart, columns and their types, the house look, the libraries."""
-    told = [_libraries(), rows.types, _text(figure, Rows(rows.columns, rows.types, ()))]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
-
-
-@cache
-def _libraries() -> list[str]:
-    from importlib.metadata import version
-
-    return [version("vl-convert-python"), version("altair")]
+    told = [vega.versions(), rows.types, _text(figure, Rows(rows.columns, rows.types, ()))]
+    return hashed(told)
 
 
 def _made_up(rows: Rows, vega_lite: Mapping[str, Any]) -> Rows:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 from saespec.errors import Problem
 from saespec.results import schema
 from saespec.results.query import Rows, SpecConnection, SqlError, select
+from saespec.results.remembered import Remembered, hashed
 from saespec.results.views import RESERVED, empty_connection
 from saespec.spec.language.load import LoadedSpec
 from saespec.spec.measures import Measure
@@ -21,6 +22,10 @@ from .claims import evaluate
 from .fields import unknown_fields
 from .picture import Picture, picture
 from .trial import Trials
+from .vega import versions
+
+CHECKS = 1
+"""Raised by hand when more is refused in figures and claims than was."""
 
 
 def problems(loaded: LoadedSpec) -> list[Problem]:
@@ -28,15 +33,39 @@ def problems(loaded: LoadedSpec) -> list[Problem]:
 
     Found are SQL that does not run, columns that no table has (with what was meant, or the measure that
     would write them), chart fields that the query does not give, and charts that Vega-Lite refuses or cannot draw.
+    What had nothing wrong is remembered, and not looked at again until it changes.
     """
-    return sorted(set(_Checker(loaded).run()))
+    remembered = Remembered(loaded.path)
+    key = _key(loaded.spec)
+    if remembered.knows(key):
+        return []
+    found = sorted(set(_Checker(loaded, remembered).run()))
+    if not found:
+        remembered.add(key)
+    remembered.save()
+    return found
+
+
+def _key(spec: Spec) -> str:
+    """What the figures and claims of a spec are judged by before there are results: their words, tables, libraries."""
+    from importlib.metadata import version
+
+    tables = {
+        name: [[column.name, column.type] for column in columns]
+        for name, columns in schema.tables(spec).items()
+        if name not in schema.UNTRACKED
+    }
+    shown = {"name", "queries", "labels", "figures", "claims"}
+    said = spec.model_dump(mode="json", by_alias=True, exclude_unset=True, include=shown)
+    cases = [case.get("name") for case in spec.sweep.cases]
+    return hashed([[*versions(), version("duckdb")], CHECKS, tables, [*map(list, said.items())], cases])
 
 
 class _Checker:
-    def __init__(self, loaded: LoadedSpec) -> None:
+    def __init__(self, loaded: LoadedSpec, remembered: Remembered) -> None:
         self.loaded = loaded
         self.spec = loaded.spec
-        self.trials = Trials(loaded.path)
+        self.trials = Trials(remembered)
 
     def run(self) -> Iterator[Problem]:
         if self.spec.name in RESERVED:
@@ -53,7 +82,6 @@ class _Checker:
             yield from self.figure(name, connection)
         for name, claim in self.spec.claims.items():
             yield from self.claim(f"claims.{name}", claim, connection)
-        self.trials.save()
 
     def query(self, name: str, connection: SpecConnection) -> Iterator[Problem]:
         if name in connection.tables:

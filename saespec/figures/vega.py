@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 VEGA_LITE = "6.4"
 """Version of Vega-Lite that draws; the schema that validates comes with Altair and is of the same version."""
@@ -27,6 +28,14 @@ IDLE_SECONDS = 10.0
 
 class NotDrawn(Exception):
     """A chart that cannot be drawn, with what the library says about it, in a line."""
+
+
+@cache
+def versions() -> tuple[str, ...]:
+    """Versions of the libraries that validate charts and draw them."""
+    from importlib.metadata import version
+
+    return version("vl-convert-python"), version("altair")
 
 
 def svg(chart: str) -> str:
