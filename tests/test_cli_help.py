@@ -8,7 +8,7 @@ from cli_sample import Cli, matches_golden
 
 COMMANDS = [
     *("init", "validate", "plan", "compile", "run", "status", "claims", "figures", "sql", "show"),
-    *("explain", "examples", "diff", "clean", "schema", "stage"),
+    *("explain", "report", "examples", "diff", "clean", "schema", "stage"),
 ]
 
 

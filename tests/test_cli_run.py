@@ -91,11 +91,12 @@ def test_the_second_run_does_nothing(cli: Cli, ran: Path) -> None:
 
 
 def test_the_example_that_run_prints_runs(cli: Cli, ran: Path) -> None:
-    line = cli("run").out.splitlines()[-1]
-    words = line.partition("saespec ")[2].split(" ", 1)
-    said = cli(words[0], words[1].strip('"'))
+    asked, opened = (line.partition("saespec ")[2].split(" ", 1) for line in cli("run").out.splitlines()[-2:])
+    said = cli(asked[0], asked[1].strip('"'))
     assert said.code == 0
     assert "sparsity_coefficient" in said.out
+    assert cli(*opened).code == 0
+    assert (ran / "report.html").exists()
 
 
 def test_strict_fails_for_a_claim_that_does_not_hold(cli: Cli, ran: Path) -> None:

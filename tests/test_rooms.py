@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "saespec"
-ROOMS = ["cli", "engine", "stages", "figures", "measure", "sae", "data", "results", "plan", "spec"]
+ROOMS = ["cli", "engine", "stages", "report", "figures", "measure", "sae", "data", "results", "plan", "spec"]
 
 
 def imported_rooms(path: Path) -> set[str]:

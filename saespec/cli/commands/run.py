@@ -146,6 +146,7 @@ def _heading(before: Forecast) -> str:
 
 def _results(target: Target, found: Verdicts) -> str:
     from saespec.cli import output, verdicts
+    from saespec.cli.specs import shown
 
     spec = target.plan.spec
     lines = [""]
@@ -154,6 +155,8 @@ def _results(target: Target, found: Verdicts) -> str:
     head = [("figures", [f"{target.folder}/figures/{name}.png" for name in spec.figures])]
     head.append(("results", [f"{target.folder}: {', '.join(sorted(path.stem for path in _tables(target)))}"]))
     head.append(("ask", [f'saespec sql{_where(target)} "{_example(target)}"']))
+    if target.store is None:
+        head.append(("open", [f"saespec report {shown(target.root / target.plan.sources[0])}"]))
     for title, texts in head:
         for number, text in enumerate(texts):
             lines.append(f"{output.paint((title if number == 0 else '').ljust(7), 'bold')}  {text}")

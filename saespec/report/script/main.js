@@ -1,0 +1,23 @@
+// One spec at a time, named in the address; a section is made ready when it is first shown.
+
+const sections = [...document.querySelectorAll("section.spec")];
+const ready = new Set();
+
+function open() {
+  const wanted = sections.find((section) => section.id === decodeURIComponent(location.hash.slice(1))) ?? sections[0];
+  for (const section of sections) section.hidden = section !== wanted;
+  document.querySelectorAll("nav a").forEach((link) => {
+    if (link.hash === `#${wanted.id}`) link.ariaCurrent = "page";
+    else link.removeAttribute("aria-current");
+  });
+  scrollTo(0, 0);
+  if (ready.has(wanted)) return;
+  ready.add(wanted);
+  watchFigures(wanted);
+  showCells(wanted);
+  showLatents(wanted);
+}
+
+addEventListener("hashchange", open);
+open();
+document.documentElement.dataset.ready = "yes";
