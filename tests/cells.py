@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from saespec.plan.identity import cell_id
@@ -74,3 +74,8 @@ def cell(
         }
     )
     return Cell(cell_id(config), config)
+
+
+def rows(table: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Columns as rows."""
+    return [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)]

@@ -44,7 +44,7 @@ def test_batches_are_the_stores_vectors(gpt2: Path, tmp_path: Path) -> None:
         stored = vectors(folder, MLP, part)
         assert not torch.equal(epoch, stored)
         assert torch.equal(epoch[epoch[:, 0].argsort()], stored[stored[:, 0].argsort()])
-    assert activations.truth_GD is None
+    assert activations.truth is None
 
 
 def test_held_out_contexts_are_those_of_the_held_out_vectors(gpt2: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from cells import cell as toy_cell
+from cells import rows
 
 from saespec.data.activations import store
 from saespec.data.activations.extract import extract, refuse_other_model
@@ -115,7 +116,7 @@ def measured(cells: Sequence[Cell], measures: list[Any]) -> dict[str, list[dict[
         if not store.finished(own.id):
             (fit if own.config.sae.kind in BASELINES else train)([own], store, [CPU])
     stacks = load([((own,), store.cell(own.id).parent) for own in cells], CPU)
-    return dict(tables("x", cells, measures, stacks))
+    return {name: rows(table) for name, table in tables("x", cells, measures, stacks).items()}
 
 
 SPLICED = [LanguageModel(kind="language_model", contexts=20)]
@@ -332,7 +333,7 @@ def test_cells_on_toy_data_beside_others_have_no_language_model() -> None:
     found = measured([own, toy], [*SPLICED, ModelRecord(kind="model")])
     rows = {row["cell"]: row for row in found["cells"]}
     assert rows[own.id]["ce"] > 0
-    assert "ce" not in rows[toy.id]  # null in the table
+    assert rows[toy.id]["ce"] is None
     assert len(found["models"]) == 1
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from cells import cell as relu_cell
+from cells import rows
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from spec_sample import GOOD, edit, load_text, one_problem
@@ -71,7 +72,7 @@ def error(trained: Trained, x_VD: NDArray[np.float64]) -> float:
 
 
 def row(own: Cell, folder: Path) -> dict[str, Any]:
-    return tables("x", [own], ALL, [fitted(own, folder)])["cells"][0]
+    return rows(tables("x", [own], ALL, [fitted(own, folder)])["cells"])[0]
 
 
 def test_pca_is_that_of_scikit_learn(tmp_path: Path) -> None:
@@ -134,13 +135,13 @@ def test_every_baseline_is_measured_and_has_a_curve(kind: str, tmp_path: Path) -
     found = tables("x", [own], ALL, [fitted(own, tmp_path)])
     for measure in ALL:
         for table, columns in measure.columns.items():
-            assert {column.name for column in columns} <= set(found[table][0]), table
-    (point,) = found["curves"]
+            assert {column.name for column in columns} <= set(found[table]), table
+    (point,) = rows(found["curves"])
     assert tuple(point) == ("cell", *CURVE)
     assert point["step"] == STEPS
-    assert point["l0"] == pytest.approx(found["cells"][0]["l0"], rel=0.1)
+    assert point["l0"] == pytest.approx(rows(found["cells"])[0]["l0"], rel=0.1)
     assert point["reconstruction_loss"] == pytest.approx(
-        found["cells"][0]["reconstruction_loss"], rel=0.5, abs=1e-9
+        rows(found["cells"])[0]["reconstruction_loss"], rel=0.5, abs=1e-9
     )
     assert group_name(own.config) == f"{kind}-d16-n16-b64-s60-curve_points_4"
 

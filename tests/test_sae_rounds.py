@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -139,28 +141,25 @@ def test_work_is_dealt_evenly_to_devices() -> None:
     assert rounds(cells[:1], {}, [CPU, CPU]) == rounds(cells[:1], {}, [CPU])
 
 
-def test_snapshots_take_a_small_share_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where writing takes long it is done less often; the clock here moves when a step or a snapshot is taken."""
-    now = 0.0
-    saved: list[float] = []
+def test_snapshots_are_rare_where_writing_takes_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take a twentieth of the time: after one of 0.2 s none comes for 4 s."""
+    monkeypatch.setattr(trainer, "SNAPSHOT_SECONDS", 0.02)
+    write = checkpoint.write
 
-    def passes(seconds: float) -> None:
-        nonlocal now
-        now += seconds
+    def snapshots(seconds: float, folder: Path) -> int:
+        taken = 0
 
-    class Timed(trainer.Run):
-        def advance(self) -> None:
-            passes(1.0)
-            super().advance()
+        def slow(path: Path, *content: Any) -> None:
+            nonlocal taken
+            taken += 1
+            time.sleep(seconds)
+            write(path, *content)
 
-        def save(self, store: checkpoint.Store) -> None:
-            saved.append(now)
-            passes(2.0)
-            super().save(store)
+        monkeypatch.setattr(checkpoint, "write", slow)
+        end = time.monotonic() + 1.5
+        with pytest.raises(Interrupted):
+            train([cell(steps=1_000_000)], Store(folder), [CPU], stop=lambda: time.monotonic() > end)
+        return taken - 1  # without the one of being stopped
 
-    monkeypatch.setattr(trainer, "Run", Timed)
-    monkeypatch.setattr(trainer, "SNAPSHOT_SECONDS", 10.0)
-    monkeypatch.setattr(trainer.time, "perf_counter", lambda: now)
-    own = cell(steps=130)
-    train([own], Store(tmp_path), [CPU])
-    assert saved == [11.0, 54.0, 97.0]  # 10 s after the start, then 40 s after each, for 2 s are 5 % of 40
+    assert snapshots(0.2, tmp_path / "slow") == 1
+    assert snapshots(0.0, tmp_path / "fast") > 3

@@ -173,8 +173,8 @@ def main() -> None:
             job.finish_speed(weights, _dead(run, job.recipe.window), package)
         elif args.data == "generated":
             source = run.batches.sources[0]
-            assert source.truth_GD is not None
-            job.finish(trained, package, source.truth_GD, source.batch(HELD_OUT, 0, job.sizes.batch))
+            assert source.truth is not None
+            job.finish(trained, package, source.truth.truth_GD, source.batch(HELD_OUT, 0, job.sizes.batch))
         else:
             job.finish(trained, package)
 

@@ -43,11 +43,6 @@ class Source(Protocol):
         """What recovery is measured by; None where nobody knows the features."""
         ...
 
-    @property
-    def truth_GD(self) -> Tensor | None:
-        """Unit directions of the ground-truth features; None where nobody knows them."""
-        ...
-
     def batch(self, part: str, t: int, size: int) -> Tensor:
         """Batch t of a part: activations [size, D], float32."""
         ...

@@ -17,18 +17,18 @@ from torch import Tensor
 from saespec.sae.cosine import cosines, mmcs
 from saespec.spec.measures import Agreement
 
-from .rows import Rows
+from .columns import Columns
 from .size_families import with_larger
 from .trained import Trained
 
 
-def measure(config: Agreement, stacks: Sequence[Trained]) -> Rows:
+def measure(config: Agreement, stacks: Sequence[Trained]) -> Columns:
     """Cosines of a cell's latents with those of the next larger dictionary of its family.
 
     One to one: each latent has a partner of its own, so that their cosines sum to the most (Hungarian
     assignment). Cells with no larger partner get no value.
     """
-    rows = Rows()
+    columns = Columns()
     for (cell, dictionary_LD), larger in with_larger(stacks):
         if not larger:
             continue
@@ -38,7 +38,7 @@ def measure(config: Agreement, stacks: Sequence[Trained]) -> Rows:
         # A larger dictionary that diverged agrees with nothing, and disagrees with nothing.
         finite = bool(best_L.isfinite().all())
         agreeing = int((partner_L > config.threshold).sum()) if finite else None
-        rows.add(
+        columns.add(
             "cells",
             cell=[cell.id],
             mcs_assigned=[float(partner_L.mean())],
@@ -48,14 +48,14 @@ def measure(config: Agreement, stacks: Sequence[Trained]) -> Rows:
             mmcs_next=[means[0]],
             mmcs_next_two=[sum(means) / len(means)],
         )
-        rows.add(
+        columns.add(
             "latents",
             cell=[cell.id] * len(partner_L),
             latent=range(len(partner_L)),
             partner_cosine=partner_L.tolist(),
             nearest_cosine=best_L.tolist(),
         )
-    return rows
+    return columns
 
 
 def partners(cosines_LM: Tensor) -> NDArray[np.float64]:

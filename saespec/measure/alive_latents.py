@@ -6,20 +6,20 @@ from collections.abc import Sequence
 
 from saespec.spec.measures import AliveLatents
 
-from .rows import Rows
+from .columns import Columns
 from .trained import Trained
 
 
-def measure(config: AliveLatents, stacks: Sequence[Trained]) -> Rows:
+def measure(config: AliveLatents, stacks: Sequence[Trained]) -> Columns:
     """Latents of each cell that are not zero on more than `more_than` samples of the held-out batches."""
-    rows = Rows()
+    columns = Columns()
     for trained in stacks:
         fired_NL = trained.activity(config.batches).fired_NL
         alive_N = (fired_NL > config.more_than).sum(dim=1).tolist()
-        rows.add(
+        columns.add(
             "cells",
             cell=[cell.id for cell in trained.cells],
             alive_latents=alive_N,
             alive_share=[alive / fired_NL.shape[1] for alive in alive_N],
         )
-    return rows
+    return columns

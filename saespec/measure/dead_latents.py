@@ -9,28 +9,28 @@ import torch
 from saespec.sae.cosine import mmcs
 from saespec.spec.measures import DeadLatents
 
-from .rows import Rows
+from .columns import Columns
 from .trained import Trained
 
 
-def measure(config: DeadLatents, stacks: Sequence[Trained]) -> Rows:
+def measure(config: DeadLatents, stacks: Sequence[Trained]) -> Columns:
     """Latents of each cell that are zero on every sample of `window` held-out batches, and MMCS of the others."""
-    rows = Rows()
+    columns = Columns()
     for trained in stacks:
         alive_NL = torch.zeros(trained.dictionary_NLD.shape[:2], dtype=torch.bool, device=trained.device)
         for codes_NBL, _ in trained.codes(config.window):
             alive_NL |= (codes_NBL != 0).any(dim=1)
-        rows.add(
+        columns.add(
             "cells",
             cell=[cell.id for cell in trained.cells],
             dead_latents=(~alive_NL).sum(dim=1).tolist(),
             mmcs_alive=[
-                mmcs(source.truth_GD, dictionary_LD[alive_L])
-                if source.truth_GD is not None and alive_L.any()
+                mmcs(source.truth.truth_GD, dictionary_LD[alive_L])
+                if source.truth is not None and alive_L.any()
                 else None
                 for source, dictionary_LD, alive_L in zip(
                     trained.sources, trained.dictionary_NLD, alive_NL, strict=True
                 )
             ],
         )
-    return rows
+    return columns

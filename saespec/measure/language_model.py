@@ -25,8 +25,8 @@ from saespec.plan.inputs import extraction_folder, site_key
 from saespec.plan.project import store_folder
 from saespec.spec.language_measures import LanguageModel
 
+from .columns import Columns
 from .on_transformer import Placed, by_extraction
-from .rows import Rows
 from .trained import Trained
 
 if TYPE_CHECKING:
@@ -65,20 +65,20 @@ class Predictions:
         return self.divergence / self.tokens
 
 
-def measure(config: LanguageModel, stacks: Sequence[Trained]) -> Rows:
+def measure(config: LanguageModel, stacks: Sequence[Trained]) -> Columns:
     """Cross-entropy and KL divergence with a cell's reconstructions in place of the activations.
 
     Also untouched, zeroed, and with the mean vector. Only tokens whose activations are in the store are
     replaced: with `bos: skip` the first one stays, with `special_tokens: skip` every special one.
     Raises CallError for a model that does not predict next tokens.
     """
-    rows = Rows()
+    columns = Columns()
     for cells in by_extraction(stacks):
         untouched, zeroed, averaged, spliced = _predictions(config, cells)
         for i, placed in enumerate(cells):
             site = site_key(placed.data.site)
             zero, mean, own = zeroed[site], averaged[site], spliced[i]
-            rows.add(
+            columns.add(
                 "cells",
                 cell=[placed.cell.id],
                 ce=[untouched.ce],
@@ -92,7 +92,7 @@ def measure(config: LanguageModel, stacks: Sequence[Trained]) -> Rows:
                 perplexity=[_exp(untouched.ce)],
                 perplexity_spliced=[_exp(own.ce)],
             )
-    return rows
+    return columns
 
 
 def score(zeroed: float, spliced: float, untouched: float) -> float | None:

@@ -9,24 +9,24 @@ import torch
 from saespec.sae.cosine import cosines
 from saespec.spec.measures import Latents
 
-from .rows import Rows
+from .columns import Columns
 from .trained import Trained
 
 
-def measure(config: Latents, stacks: Sequence[Trained]) -> Rows:
+def measure(config: Latents, stacks: Sequence[Trained]) -> Columns:
     """Density, mean code, bias, encoder norm and best truth feature of every latent."""
-    rows = Rows()
+    columns = Columns()
     for trained in stacks:
         activity = trained.activity(config.batches)
         for n, cell in enumerate(trained.cells):
             fired_L = activity.fired_NL[n]
-            truth_GD = trained.sources[n].truth_GD
+            truth = trained.sources[n].truth
             best: dict[str, list[float | int | None]] = {"best_cosine": [None] * len(fired_L)}
             best["best_feature"] = best["best_cosine"]
-            if truth_GD is not None:
-                best_L, feature_L = cosines(trained.dictionary_NLD[n], truth_GD).max(dim=1)
+            if truth is not None:
+                best_L, feature_L = cosines(trained.dictionary_NLD[n], truth.truth_GD).max(dim=1)
                 best = {"best_cosine": best_L.tolist(), "best_feature": feature_L.tolist()}
-            rows.add(
+            columns.add(
                 "latents",
                 cell=[cell.id] * len(fired_L),
                 latent=range(len(fired_L)),
@@ -40,4 +40,4 @@ def measure(config: Latents, stacks: Sequence[Trained]) -> Rows:
                 encoder_norm=torch.linalg.vector_norm(trained.params["encoder"][n], dim=1).tolist(),
                 **best,
             )
-    return rows
+    return columns

@@ -7,24 +7,24 @@ from collections.abc import Sequence
 from saespec.sae.loss import parts
 from saespec.spec.measures import Losses
 
-from .rows import Rows
+from .columns import Columns
 from .trained import Trained
 
 
-def measure(config: Losses, stacks: Sequence[Trained]) -> Rows:
+def measure(config: Losses, stacks: Sequence[Trained]) -> Columns:
     """Reconstruction loss and penalty as the cell's loss counts them, L0, and fraction of variance unexplained.
 
     FVU = Σ‖x − x̂‖² / Σ‖x − mean x‖² (Cunningham et al. 2023). Inputs are made as in training, input noise
     included.
     """
-    rows = Rows()
+    columns = Columns()
     for trained in stacks:
         activity = trained.activity(config.batches)
         for n, cell in enumerate(trained.cells):
             squared_error = activity.squared_error_N[n]
             found_3 = parts(cell.config, squared_error, activity.penalty_N[n], activity.samples).tolist()
             variance = float(activity.variance_N[n])
-            rows.add(
+            columns.add(
                 "cells",
                 cell=[cell.id],
                 loss=[found_3[0]],
@@ -35,4 +35,4 @@ def measure(config: Losses, stacks: Sequence[Trained]) -> Rows:
                 ],
                 fvu=[float(squared_error) / variance if variance else None],
             )
-    return rows
+    return columns

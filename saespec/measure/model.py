@@ -13,28 +13,28 @@ from saespec.spec.corpus import Corpus, HubDataset, PythonSources
 from saespec.spec.language_measures import ModelRecord
 from saespec.spec.transformer import TrainedModel, TransformerData
 
+from .columns import Columns
 from .on_transformer import by_extraction
-from .rows import Rows
 from .trained import Trained
 
 
-def measure(config: ModelRecord, stacks: Sequence[Trained]) -> Rows:
+def measure(config: ModelRecord, stacks: Sequence[Trained]) -> Columns:
     """A row for each model, its training curve if it was trained here, and which model each cell has."""
-    rows = Rows()
+    columns = Columns()
     data_of: dict[str, TransformerData] = {}
     for placed in (placed for cells in by_extraction(stacks) for placed in cells):
         name = _id(placed.data)
         data_of.setdefault(name, placed.data)
-        rows.add("cells", cell=[placed.cell.id], model_id=[name])
+        columns.add("cells", cell=[placed.cell.id], model_id=[name])
     for name, data in data_of.items():
         if isinstance(data.model, TrainedModel):
             record = verified(model_folder(store_folder(Path.cwd()), data))
             found, curve = _trained(data.model, data.corpus, record), record["curve"]
-            rows.add("model_curves", model=[name] * len(curve), **_columns(curve))
+            columns.add("model_curves", model=[name] * len(curve), **_columns(curve))
         else:
             found = _checkpoint(data, stacks)
-        rows.add("models", model=[name], **{column: [value] for column, value in found.items()})
-    return rows
+        columns.add("models", model=[name], **{column: [value] for column, value in found.items()})
+    return columns
 
 
 def _id(data: TransformerData) -> str:

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from saespec.spec.measures import NeuronBasis
 
-from .rows import Rows
+from .columns import Columns
 from .trained import Trained
 
 
-def measure(config: NeuronBasis, stacks: Sequence[Trained]) -> Rows:
+def measure(config: NeuronBasis, stacks: Sequence[Trained]) -> Columns:
     """Entropy and effective number of neurons of each dictionary element, skew and kurtosis of its codes."""
-    rows = Rows()
+    columns = Columns()
     for trained in stacks:
         skew_NL, kurtosis_NL = moments(trained, config.batches)
         for n, cell in enumerate(trained.cells):
@@ -30,18 +30,18 @@ def measure(config: NeuronBasis, stacks: Sequence[Trained]) -> Rows:
                 "kurtosis": kurtosis_NL[n],
             }
             latents = len(dictionary_LD)
-            rows.add(
+            columns.add(
                 "latents",
                 cell=[cell.id] * latents,
                 latent=range(latents),
                 **{name: values_L.tolist() for name, values_L in found.items()},
             )
-            rows.add(
+            columns.add(
                 "cells",
                 cell=[cell.id],
                 **{name: [values_L.nanmean().item()] for name, values_L in found.items()},
             )
-    return rows
+    return columns
 
 
 def entropy(dictionary_LD: Tensor) -> Tensor:

@@ -17,16 +17,16 @@ from saespec.data.source import key as data_key
 from saespec.sae.cosine import cosines, mmcs
 from saespec.spec.measures import Recovery
 
-from .rows import Rows
+from .columns import Columns
 from .trained import Trained
 
 THRESHOLD = 0.9
 FREQUENCY_BATCHES = 100
 
 
-def measure(config: Recovery, stacks: Sequence[Trained]) -> Rows:
+def measure(config: Recovery, stacks: Sequence[Trained]) -> Columns:
     """MMCS, MCC and recovered features of each cell, and a row for each truth feature."""
-    rows = Rows()
+    columns = Columns()
     frequencies: dict[tuple[str, int], Tensor] = {}
     for trained in stacks:
         for cell, source, dictionary_LD in zip(
@@ -39,7 +39,7 @@ def measure(config: Recovery, stacks: Sequence[Trained]) -> Rows:
             key = data_key(cell.config.data, cell.config.seed), cell.config.train.batch
             if key not in frequencies:
                 frequencies[key] = frequency(truth, cell.config.train.batch)
-            rows.add(
+            columns.add(
                 "cells",
                 cell=[cell.id],
                 mmcs=[best_G.double().mean().item()],
@@ -47,7 +47,7 @@ def measure(config: Recovery, stacks: Sequence[Trained]) -> Rows:
                 mcc=[assigned(cosines_GL)],
                 recovered=[int((best_G > THRESHOLD).sum())],
             )
-            rows.add(
+            columns.add(
                 "truth",
                 cell=[cell.id] * len(best_G),
                 feature=range(len(best_G)),
@@ -55,7 +55,7 @@ def measure(config: Recovery, stacks: Sequence[Trained]) -> Rows:
                 best_cosine=best_G.double().tolist(),
                 best_latent=latent_G.tolist(),
             )
-    return rows
+    return columns
 
 
 def frequency(truth: Truth, batch: int) -> Tensor:

@@ -15,17 +15,17 @@ from saespec.spec.loss import L1
 from saespec.spec.measures import SparseCoding
 from saespec.spec.spec import CellConfig
 
-from .rows import Rows
+from .columns import Columns
 from .trained import Trained
 
 
-def measure(config: SparseCoding, stacks: Sequence[Trained]) -> Rows:
+def measure(config: SparseCoding, stacks: Sequence[Trained]) -> Columns:
     """Loss, L0 and fraction of variance unexplained of the best codes, none negative, on held-out data.
 
     The reconstruction's offset is the cell's. Cells without an L1 penalty have no value unless the measure names
     a coefficient.
     """
-    rows = Rows()
+    columns = Columns()
     for trained in stacks:
         N, L, _ = trained.dictionary_NLD.shape
         offset_N1D = trained.coder.decode(trained.params, trained.dictionary_NLD.new_zeros(N, 1, L))
@@ -42,8 +42,8 @@ def measure(config: SparseCoding, stacks: Sequence[Trained]) -> Rows:
                 coding.add(target_NBD[n])
         for n, cell in enumerate(trained.cells):
             loss, l0, fvu = found[n].means() if n in found else (None, None, None)
-            rows.add("cells", cell=[cell.id], coding_loss=[loss], coding_l0=[l0], coding_fvu=[fvu])
-    return rows
+            columns.add("cells", cell=[cell.id], coding_loss=[loss], coding_l0=[l0], coding_fvu=[fvu])
+    return columns
 
 
 def fista(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from saespec.plan.model import Cell
@@ -26,10 +26,10 @@ from . import (
     sparse_coding,
     top_examples,
 )
-from .rows import Rows
+from .columns import Columns, Table, append, blanked, from_rows, join, ordered
 from .trained import Trained
 
-MEASURES: dict[str, Callable[[Any, Sequence[Trained]], Rows]] = {
+MEASURES: dict[str, Callable[[Any, Sequence[Trained]], Columns]] = {
     "recovery": recovery.measure,
     "losses": losses.measure,
     "dead_latents": dead_latents.measure,
@@ -62,31 +62,30 @@ _KEYS = ("cell", "step", "latent", "feature", "other_cell", "other_latents", "bi
 
 def tables(
     spec_name: str, cells: Sequence[Cell], measures: Sequence[Measure], stacks: Sequence[Trained]
-) -> Mapping[str, list[dict[str, Any]]]:
-    """Rows of every table but `runs`, in the order of the cells; rows that are no cell's as they come."""
+) -> Mapping[str, Table]:
+    """Columns of every table but `runs`, rows in the order of the cells; rows that are no cell's as they come."""
     diverged = {
         cell.id: how
         for trained in stacks
         for cell, how in zip(trained.cells, trained.diverged, strict=True)
         if how
     }
-    found: dict[str, list[dict[str, Any]]] = {
-        "cells": [{**cell_row(cell, spec_name), **_status(diverged.get(cell.id))} for cell in cells],
+    found = {
+        "cells": from_rows(
+            [{**cell_row(cell, spec_name), **_status(diverged.get(cell.id))} for cell in cells]
+        ),
         "curves": _curves(stacks),
     }
     for measure in measures:
         for table, columns in MEASURES[measure.kind](measure, stacks).tables.items():
-            rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-            rows = [_finite(row, diverged) for row in rows]
+            # To count what is not finite is to count wrongly.
+            finite = blanked(columns, diverged, _KEYS)
             if table in _SHARED:
-                _merge(found.setdefault(table, []), rows, _SHARED[table])
+                join(found.setdefault(table, {}), finite, _SHARED[table])
             else:
-                found.setdefault(table, []).extend(rows)
+                append(found.setdefault(table, {}), finite)
     position = {cell.id: n for n, cell in enumerate(cells)}
-    for rows in found.values():
-        if rows and "cell" in rows[0]:
-            rows.sort(key=lambda row: position[row["cell"]])
-    return found
+    return {name: ordered(table, position) for name, table in found.items()}
 
 
 def _status(how: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -95,27 +94,10 @@ def _status(how: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"status": DIVERGED, "diverged_at": how["at"], "diverged_by": how["why"]}
 
 
-def _finite(row: dict[str, Any], diverged: Collection[str]) -> dict[str, Any]:
-    """The row, without what rests on a cell that diverged: to count what is not finite is to count wrongly."""
-    if row.get("cell") in diverged or row.get("other_cell") in diverged:
-        return {column: value if column in _KEYS else None for column, value in row.items()}
-    return row
-
-
-def _merge(into: list[dict[str, Any]], rows: list[dict[str, Any]], keys: tuple[str, ...]) -> None:
-    """Add each row's columns to the row with its keys, if there is one, else the row."""
-    known = {tuple(row[key] for key in keys): row for row in into}
-    for row in rows:
-        if same := known.get(tuple(row[key] for key in keys)):
-            same.update(row)
-        else:
-            into.append(row)
-
-
-def _curves(stacks: Sequence[Trained]) -> list[dict[str, Any]]:
-    return [
-        {"cell": cell.id, **{name: curve[name][r] for name in CURVE}, "step": int(step)}
-        for trained in stacks
-        for cell, curve in zip(trained.cells, trained.curves, strict=True)
-        for r, step in enumerate(curve["step"])
-    ]
+def _curves(stacks: Sequence[Trained]) -> Table:
+    found: Table = {name: [] for name in ("cell", *CURVE)}
+    for trained in stacks:
+        for cell, curve in zip(trained.cells, trained.curves, strict=True):
+            points = {"cell": [cell.id] * len(curve["step"]), **{name: curve[name] for name in CURVE}}
+            append(found, {**points, "step": [int(step) for step in curve["step"]]})
+    return found

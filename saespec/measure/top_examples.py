@@ -23,18 +23,18 @@ from saespec.sae.cosine import cosines
 from saespec.spec.language.fields import meets
 from saespec.spec.language_measures import TopExamples
 
+from .columns import Columns
 from .on_transformer import Placed, by_extraction
-from .rows import Rows
 from .size_families import with_larger
 from .trained import Trained
 
 
-def measure(config: TopExamples, stacks: Sequence[Trained]) -> Rows:
+def measure(config: TopExamples, stacks: Sequence[Trained]) -> Columns:
     """For some latents of each wanted cell the tokens that activate them most, one a context, with the text around.
 
     All held-out activations are searched; equal activations are ranked by their place in the text.
     """
-    rows = Rows()
+    columns = Columns()
     recurring = _recurring(stacks) if config.choose == "recurring" else {}
     for cells in by_extraction(stacks):
         wanted = [placed for placed in cells if meets(placed.cell.config, config.where)]
@@ -53,7 +53,7 @@ def measure(config: TopExamples, stacks: Sequence[Trained]) -> Rows:
             for latent, codes_V in zip(chosen_K.tolist(), codes_VK.T, strict=True):
                 for rank, v in enumerate(text.best(codes_V, config.examples), 1):
                     example = text.example(v, codes_V, config.before, config.after)
-                    rows.add(
+                    columns.add(
                         "examples",
                         cell=[placed.cell.id],
                         latent=[latent],
@@ -61,7 +61,7 @@ def measure(config: TopExamples, stacks: Sequence[Trained]) -> Rows:
                         rank=[rank],
                         **{name: [value] for name, value in example.items()},
                     )
-    return rows
+    return columns
 
 
 def choose(

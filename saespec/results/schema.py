@@ -158,7 +158,7 @@ def cell_row(cell: Cell, spec_name: str) -> dict[str, Any]:
 
 
 def declared_part(spec: Spec, row: dict[str, Any]) -> dict[str, Any]:
-    """Return what a row of `cells` says in columns that the spec's table has: it leaves out fields of `Added`."""
+    """Return what a row, or the columns, of `cells` has that the spec's table has: it leaves out fields of `Added`."""
     names = [{column.name for _, column in stored_fields(within)} for within in (None, scope(spec))]
     return {name: value for name, value in row.items() if name not in names[0] - names[1]}
 

@@ -69,8 +69,8 @@ def _fit_one(
     x_1BD, target_1BD = batches.batch(HELD_OUT, config.train.steps)
     codes_1BL = baseline.encode(stack, x_1BD)
     error_1BD = baseline.decode(stack, codes_1BL) - target_1BD
-    truth_GD = batches.sources[0].truth_GD
-    found = math.nan if truth_GD is None else mmcs(truth_GD, baseline.dictionary(stack)[0])
+    truth = batches.sources[0].truth
+    found = math.nan if truth is None else mmcs(truth.truth_GD, baseline.dictionary(stack)[0])
     own_penalty = penalty(config, PerCell([1.0], sources.device, torch.float32))
     sizes_1BL, dictionary_1LD = baseline.penalised(codes_1BL), baseline.dictionary(stack)
     losses_4 = on_batch(config, own_penalty, codes_1BL[0], sizes_1BL[0], dictionary_1LD[0], error_1BD[0])

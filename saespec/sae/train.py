@@ -241,10 +241,9 @@ class Run:
                 dictionary_NLD[n],
                 error_NBD[n],
             )
-            truth_GD = self.batches.sources[self.batches.source_of_cell[n]].truth_GD
-            found = (
-                losses_4.new_full((), math.nan) if truth_GD is None else mean_max(truth_GD, dictionary_NLD[n])
-            )
+            truth = self.batches.sources[self.batches.source_of_cell[n]].truth
+            none = losses_4.new_full((), math.nan)
+            found = none if truth is None else mean_max(truth.truth_GD, dictionary_NLD[n])
             rows.append(torch.cat([losses_4.new_full((1,), self.step), losses_4, found.view(1)]))
         curve_NC = torch.stack(rows)
         if self.movement:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from .base import Conflict
 from .columns import Column
 from .measured import Measured
 
@@ -91,16 +88,6 @@ class TopExamples(Measured):
     examples: int = Field(5, ge=1, le=1000, description="Examples of each latent, from as many contexts.")
     before: int = Field(24, ge=0, le=10_000, description="Tokens shown before the example's.")
     after: int = Field(8, ge=0, le=10_000, description="Tokens shown after it.")
-
-    def conflicts(self) -> Iterator[Conflict]:
-        from saespec.spec.language.fields import cell_fields  # which is made of all models, this one too
-
-        known = {path for path, fields in cell_fields().items() if fields[0].is_leaf}
-        for path in self.where:
-            if path not in known:
-                close = difflib.get_close_matches(path, known, n=1)
-                hint = f"did you mean {close[0]}?" if close else "name it as sweeps do, such as sae.latents"
-                yield Conflict("where", f"{path} is not a field of a cell", hint)
 
 
 class ModelRecord(Measured):

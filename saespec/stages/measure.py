@@ -24,7 +24,7 @@ def measure(plan_path: Path) -> None:
     folder = plan_path.parent
     stacks = load([(group.cells, group_folder(folder, group.name)) for group in plan.groups], chosen)
     found = dict(tables(plan.spec.name, plan.cells, plan.spec.measure, stacks))
-    found["cells"] = [schema.declared_part(plan.spec, row) for row in found["cells"]]
+    found["cells"] = schema.declared_part(plan.spec, found["cells"])
     trained_on = "+".join(sorted({kind for stack in stacks for kind in stack.trained_on}))
     made = provenance(
         plan.spec.name,
@@ -36,4 +36,4 @@ def measure(plan_path: Path) -> None:
     )
     for name, columns in schema.tables(plan.spec).items():
         if name not in schema.UNTRACKED:
-            parquet.write(folder / "tables" / f"{name}.parquet", name, columns, found.get(name, []), made)
+            parquet.write(folder / "tables" / f"{name}.parquet", name, columns, found.get(name, {}), made)

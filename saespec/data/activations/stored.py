@@ -30,7 +30,7 @@ class Activations:
     if the store lacks them.
     """
 
-    truth = truth_GD = None
+    truth = None
 
     def __init__(self, config: TransformerData, streams: Streams, store: Path) -> None:
         self.config = config

@@ -16,7 +16,8 @@ from saespec.errors import Problem, reason
 from saespec.spec.spec import CellConfig, Spec, Sweep
 
 from .axes import case_fields, factors_of
-from .fields import SECTIONS, meets, place, tag
+from .fields import SECTIONS, cell_fields, meets, place, tag
+from .hints import did_you_mean
 from .merge import SET, merge, override
 from .messages import conflicts_despite, explain, explain_details, locate
 from .problems import SpecFileError
@@ -179,14 +180,23 @@ def check(tree: Mapping) -> tuple[Spec | None, tuple[Point, ...], list[Problem]]
 
 
 def _choose_nothing(spec: Spec, cells: tuple[Point, ...], tree: Mapping) -> list[Problem]:
-    """Measures whose `where` no cell meets."""
+    """Measures whose `where` names what is no field of a cell, or what no cell meets."""
     problems = []
+    known = {path for path, fields in cell_fields().items() if fields[0].is_leaf}
     for i, measure in enumerate(spec.measure):
         where = getattr(measure, "where", {})
-        if where and not any(meets(point.config, where) for point in cells):
-            mark = locate(tree, ("measure", i, measure.kind, "where"))[0]
-            path = f"measure.{i}.where"
-            problems.append(Problem(mark.file, mark.line, mark.column, path, "no cell has these values"))
+        mark = locate(tree, ("measure", i, measure.kind, "where"))[0]
+        said = [
+            (f"{path} is not a field of a cell", did_you_mean(path, known))
+            for path in where
+            if path not in known
+        ]
+        if where and not said and not any(meets(point.config, where) for point in cells):
+            said = [("no cell has these values", "")]
+        problems += [
+            Problem(mark.file, mark.line, mark.column, f"measure.{i}.where", message, hint)
+            for message, hint in said
+        ]
     return problems
 
 
