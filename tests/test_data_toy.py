@@ -12,6 +12,7 @@ from cells import cell
 
 from saespec.data.source import source
 from saespec.data.toy import Toy, correlation_factor, rescale
+from saespec.sae.batches import Batches, Sources
 from saespec.spec.toy import RandomCorrelation
 
 CPU = torch.device("cpu")
@@ -174,3 +175,20 @@ def test_batches_do_not_depend_on_the_number_of_threads() -> None:
     finally:
         torch.set_num_threads(before)
     assert torch.equal(one, two)
+
+
+def test_noise_of_inactive_features_is_in_the_input_alone() -> None:
+    noisy, plain = cell(off_noise=0.3), cell()
+    x_NBD, target_NBD = Batches([noisy.config, plain.config], Sources(torch.device("cpu"))).batch("train", 3)
+    assert torch.equal(target_NBD[0], target_NBD[1])  # the same features, the same chances
+    assert torch.equal(x_NBD[1], target_NBD[1])
+    own_1BD, _ = Batches([noisy.config], Sources(torch.device("cpu"))).batch("train", 3)
+    assert torch.equal(own_1BD[0], x_NBD[0])
+    alone = toy(dim=24, features=1, active=0.5, off_noise=0.3)
+    added_BD = alone.disturbance("train", 0, 500)
+    assert added_BD is not None
+    off_B = added_BD @ alone.truth_GD[0]
+    on_B = alone.codes("train", 0, 500)[:, 0] > 0
+    assert (off_B[on_B] == 0).all()
+    assert off_B[~on_B].min() >= 0
+    assert 0.28 < off_B.max() <= 0.3 + 1e-6

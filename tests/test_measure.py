@@ -20,7 +20,16 @@ from saespec.plan.model import Cell
 from saespec.sae.checkpoint import Store
 from saespec.sae.cosine import cosines, mmcs
 from saespec.sae.train import train
-from saespec.spec.measures import DeadLatents, LargerDictionaries, Latents, Losses, Recovery, SparseCoding
+from saespec.spec.measures import (
+    DeadLatents,
+    LargerDictionaries,
+    Latents,
+    Losses,
+    Nonlinearity,
+    Recovery,
+    Response,
+    SparseCoding,
+)
 
 CPU = torch.device("cpu")
 ALL = [
@@ -242,3 +251,30 @@ def test_sparse_coding_takes_a_coefficient_where_a_cell_has_none(tmp_path: Path)
     assert [own[f"coding_{name}"] for name in ("loss", "l0", "fvu")] == [None] * 3
     named = SparseCoding(kind="sparse_coding", batches=1, coefficient=0.01)
     assert measured([topk], tmp_path, [named])["cells"][0]["coding_l0"] > 0
+
+
+def test_the_response_to_a_feature_is_that_of_its_own_code(tmp_path: Path) -> None:
+    own = cell(latents=8, steps=30)
+    found = measured([own], tmp_path, [Response(kind="response", features=2, up_to=3, points=4)])["response"]
+    assert [(row["feature"], row["magnitude"]) for row in found] == [(f, m) for f in (0, 1) for m in range(4)]
+    (trained,) = loaded([own], tmp_path)
+    truth = trained.sources[0].truth
+    assert truth is not None
+    x_1BD = 3 * truth.truth_GD[1].view(1, 1, -1)
+    made = trained.coder.decode(trained.params, trained.coder.encode(trained.params, x_1BD))
+    assert found[-1]["reconstructed"] == pytest.approx(float(made.view(-1) @ truth.truth_GD[1]), rel=1e-5)
+
+
+@pytest.mark.parametrize("gradient", ["relu", "ste"])
+def test_a_nonlinearity_has_the_gradients_that_are_written_of_it(gradient: str, tmp_path: Path) -> None:
+    cells = [cell(steps=2), cell(steps=2, kind="prolu", latents=8, sae={"gradient": gradient})]
+    found = measured(cells, tmp_path, [Nonlinearity(kind="nonlinearity", up_to=1, points=5)])["nonlinearity"]
+    assert len(found) == 2 * 25
+    for row in found:
+        m, b = row["pre"], row["bias"]
+        if row["cell"] == cells[0].id:
+            assert (row["code"], row["by_pre"], row["by_bias"]) == (max(m + b, 0), m + b > 0, m + b > 0)
+        else:
+            open_ = m > 0 and m + b > 0
+            by = (1 + m, m) if gradient == "ste" else (1, 1)
+            assert (row["code"], row["by_pre"], row["by_bias"]) == (m * open_, by[0] * open_, by[1] * open_)

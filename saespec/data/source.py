@@ -43,6 +43,10 @@ class Source(Protocol):
         """What recovery is measured by; None where nobody knows the features."""
         ...
 
+    def disturbance(self, part: str, t: int, size: int) -> Tensor | None:
+        """What the inputs of batch t have, and the targets have not, [size, D]; None if nothing."""
+        ...
+
     def batch(self, part: str, t: int, size: int) -> Tensor:
         """Batch t of a part: activations [size, D], float32."""
         ...

@@ -74,6 +74,14 @@ class Toy:
             x_BD = x_BD + noise * self.streams.normal(f"{part}/background", t, size, self.config.dim)
         return x_BD
 
+    def disturbance(self, part: str, t: int, size: int) -> Tensor | None:
+        """What the inputs of batch t have besides: noise of features that are inactive, [size, D]."""
+        if not self.config.off_noise:
+            return None
+        uniform_BG = self.streams.uniform(f"{part}/off", t, size, self.config.features)
+        off_BG = uniform_BG * (self.codes(part, t, size) == 0)
+        return (off_BG @ self.truth_GD).mul_(self.config.off_noise)
+
     def codes(self, part: str, t: int, size: int) -> Tensor:
         """True coefficients b ⊙ u of batch t, [size, G]; zero where a feature is inactive."""
         low, high = self.config.coefficients.low, self.config.coefficients.high

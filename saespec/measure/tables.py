@@ -22,7 +22,9 @@ from . import (
     model,
     movement,
     neuron_basis,
+    nonlinearity,
     recovery,
+    response,
     sparse_coding,
     top_examples,
 )
@@ -40,6 +42,8 @@ MEASURES: dict[str, Callable[[Any, Sequence[Trained]], Columns]] = {
     "cosine_histogram": cosine_histogram.measure,
     "alive_latents": alive_latents.measure,
     "movement": movement.measure,
+    "response": response.measure,
+    "nonlinearity": nonlinearity.measure,
     "neuron_basis": neuron_basis.measure,
     "language_model": language_model.measure,
     "top_examples": top_examples.measure,
@@ -56,7 +60,10 @@ _SHARED = {
 }
 """Tables to whose rows several measures add columns, and what tells the rows apart."""
 
-_KEYS = ("cell", "step", "latent", "feature", "other_cell", "other_latents", "bin_low", "bin_high", "rank")
+_KEYS = (
+    *("cell", "step", "latent", "feature", "other_cell", "other_latents", "bin_low", "bin_high", "rank"),
+    *("magnitude", "pre"),
+)
 """Columns that say what a row is of."""
 
 

@@ -59,6 +59,8 @@ _KEYS: dict[str, tuple[Column, ...]] = {
     "truth": (_CELL, Column("feature", "int64", "index", "The ground-truth feature, from 0.")),
     "pairs": (_CELL,),
     "cosine_histogram": (_CELL,),
+    "response": (_CELL,),
+    "nonlinearity": (_CELL,),
     "examples": (_CELL,),
     "models": (_MODEL,),
     "model_curves": (_MODEL,),

@@ -6,6 +6,7 @@ Legend: N cells, S distinct sources among them, B samples, D dimensions.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +15,8 @@ from saespec.data.source import Source, key, source
 from saespec.spec.spec import CellConfig
 
 from .memory import aligned
+
+T = TypeVar("T")
 
 
 class Sources:
@@ -36,7 +39,7 @@ class Shared:
 
     def __init__(self, own: Source) -> None:
         self.source = own
-        self._last: dict[str, tuple[tuple[int, int], Tensor]] = {}
+        self._last: dict[str, tuple[tuple[int, int], Any]] = {}
 
     def batch(self, part: str, t: int, size: int) -> Tensor:
         """Batch t of a part, [size, D]. It is shared: nobody may write into it."""
@@ -47,10 +50,15 @@ class Shared:
         name = f"{part}/input noise"
         return self._once(name, (t, size), lambda: self.source.streams.normal(name, t, size, dim))
 
-    def _once(self, name: str, which: tuple[int, int], draw: Callable[[], Tensor]) -> Tensor:
+    def disturbance(self, part: str, t: int, size: int) -> Tensor | None:
+        """What only the inputs of batch t have, [size, D]. Shared as well."""
+        return self._once(f"{part}/disturbance", (t, size), lambda: self.source.disturbance(part, t, size))
+
+    def _once(self, name: str, which: tuple[int, int], draw: Callable[[], T]) -> T:
         if name not in self._last or self._last[name][0] != which:
             self._last[name] = which, draw()
-        return self._last[name][1]
+        found: T = self._last[name][1]
+        return found
 
 
 class Batches:
@@ -70,12 +78,24 @@ class Batches:
     def batch(self, part: str, t: int) -> tuple[Tensor, Tensor]:
         """Input and target, [N, B, D] each; the input of a denoising cell has noise of its own s.d."""
         target_NBD = self._per_cell([s.batch(part, t, self._size) for s in self._shared])
+        seen_NBD = self._disturbed(part, t, target_NBD)
         if self._noise_N11 is None:
-            return target_NBD, target_NBD
+            return seen_NBD, target_NBD
         white = [s.noise(part, t, self._size, self._dim) for s in self._shared]
         x_NBD = aligned(*target_NBD.shape, device=target_NBD.device)
         torch.mul(self._per_cell(white), self._noise_N11, out=x_NBD)
-        return x_NBD.add_(target_NBD), target_NBD
+        return x_NBD.add_(seen_NBD), target_NBD
+
+    def _disturbed(self, part: str, t: int, target_NBD: Tensor) -> Tensor:
+        """Targets with what the data say that only inputs have."""
+        found = [s.disturbance(part, t, self._size) for s in self._shared]
+        if all(one is None for one in found):
+            return target_NBD
+        none_BD = torch.zeros(self._size, self._dim, device=target_NBD.device)
+        x_NBD = aligned(*target_NBD.shape, device=target_NBD.device)
+        return torch.add(
+            target_NBD, self._per_cell([none_BD if one is None else one for one in found]), out=x_NBD
+        )
 
     def _per_cell(self, batches_S: list[Tensor]) -> Tensor:
         if len(batches_S) == 1:

@@ -267,6 +267,44 @@ class Movement(Measured):
     kind: Literal["movement"] = Field(description="How far the dictionary moves between curve points.")
 
 
+class Response(Measured):
+    """What an autoencoder makes of a feature alone, by its magnitude."""
+
+    needs = "truth"
+    columns: ClassVar[dict[str, tuple[Column, ...]]] = {
+        "response": (
+            Column("feature", "int64", "index", "The ground-truth feature, from 0."),
+            Column(
+                "magnitude", "float64", "activation", "Its coefficient in the input, which has nothing else."
+            ),
+            Column(
+                "reconstructed", "float64", "activation", "The reconstruction along the feature's direction."
+            ),
+        ),
+    }
+    kind: Literal["response"] = Field(description="Reconstructed against true magnitude of a feature alone.")
+    features: int = Field(1, ge=1, le=10_000, description="How many features, from the first one on.")
+    up_to: float = Field(2.0, gt=0, description="The largest magnitude; the smallest is 0.")
+    points: int = Field(41, ge=2, le=1000, description="Magnitudes, evenly spaced.")
+
+
+class Nonlinearity(Measured):
+    """The nonlinearity and its gradients over what it takes, by the code that trains."""
+
+    columns: ClassVar[dict[str, tuple[Column, ...]]] = {
+        "nonlinearity": (
+            Column("pre", "float64", "activation", "m, what the encoder's weights give."),
+            Column("bias", "float64", "activation", "b, the encoder's bias."),
+            Column("code", "float64", "activation", "The code."),
+            Column("by_pre", "float64", "1", "What training takes for its derivative by m."),
+            Column("by_bias", "float64", "1", "What training takes for its derivative by b."),
+        ),
+    }
+    kind: Literal["nonlinearity"] = Field(description="Codes and gradients over a grid of m and b.")
+    up_to: float = Field(2.0, gt=0, description="m and b go from minus this to this.")
+    points: int = Field(21, ge=2, le=201, description="Values of each, evenly spaced.")
+
+
 Measure = Annotated[
     Recovery
     | Losses
@@ -279,6 +317,8 @@ Measure = Annotated[
     | AliveLatents
     | NeuronBasis
     | Movement
+    | Response
+    | Nonlinearity
     | LanguageModel
     | TopExamples
     | ModelRecord,

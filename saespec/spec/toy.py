@@ -129,6 +129,13 @@ class ToyData(Consistent):
         0.0, ge=0, description="S.d. per dimension of noise that is part of the data (input and target)."
     )
 
+    off_noise: Annotated[float, Stored("off_noise", "activation units"), Added()] = Field(
+        0.0,
+        ge=0,
+        description="Inactive features have a coefficient of U(0, off_noise) in the input, and none in the target: "
+        "what a threshold must keep out (Taggart 2024).",
+    )
+
     def conflicts(self) -> Iterator[Conflict]:
         if self.active > self.features:
             yield Conflict(

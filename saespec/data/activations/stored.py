@@ -52,6 +52,9 @@ class Activations:
             "mean_norm": 1 / (manifest.mean_norm or 1.0),
         }[config.normalise]
 
+    def disturbance(self, part: str, t: int, size: int) -> None:
+        """Nothing."""
+
     def batch(self, part: str, t: int, size: int) -> Tensor:
         """Batch t of a part: normalised activations, [size, D], float32."""
         vectors_BD = self._shuffled[part].read(t * size, size)

@@ -22,6 +22,8 @@ def layers(line: Line, axes: Axes) -> list[dict[str, Any]]:
         apart["strokeDash"] = axes.told_apart(line.dash)
     if not line.error:
         return [{"mark": mark, "encoding": {"x": x, "y": y, **apart}}]
+    if line.color:  # else the legend would be as faint as the band
+        apart["color"]["legend"] = {"symbolOpacity": 1}
     mean = {"mark": mark, "encoding": {"x": x, "y": {**y, "aggregate": "mean"}, **apart}}
     if line.error == "range":
         area = {"type": "area", "opacity": 0.2}
