@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from saespec.plan.identity import canonical_json
-from saespec.spec.toy import Decay, RandomCorrelation, ToyData
+from saespec.spec.toy import Decay, Groups, RandomCorrelation, ToyData
 
 from .ahead import AT_ONCE, Ahead
 from .streams import Streams
+from .toy_groups import activity, simplices
 
 CHUNK = 16
 """Batches whose probabilities are computed together."""
@@ -38,7 +39,7 @@ class Toy:
         self.config = config
         shape = {"data": config.kind, "dim": config.dim, "features": config.features}
         self.streams = streams = Streams(canonical_json({**shape, "seed": seed}), device)
-        self.truth_GD = directions(config, config.features, streams.host("truth")).to(streams.device)
+        self.truth_GD = _truth(config, streams).to(streams.device)
         self._index_G = torch.arange(config.features, dtype=torch.float32, device=streams.device)
         self._chunk: tuple[str, int, int] | None = None
         self._probabilities_TG = torch.empty(0)
@@ -86,6 +87,9 @@ class Toy:
         """True coefficients b ⊙ u of batch t, [size, G]; zero where a feature is inactive."""
         low, high = self.config.coefficients.low, self.config.coefficients.high
         active_BG, codes_BG = self._drawn(part, t, size)
+        if shared := self.config.coefficients.shared:
+            which_B, one_B = self.streams.uniform(f"{part}/shared", t, 2, size)
+            codes_BG = torch.where((which_B < shared)[:, None] & active_BG, one_B[:, None], codes_BG)
         if (low, high) != (0.0, 1.0):
             codes_BG = codes_BG * (high - low) + active_BG * low
         if self.config.empty_rows == "fill":
@@ -104,6 +108,14 @@ class Toy:
         return self._ahead[size](part, t)
 
     def _job(self, part: str, t: int, size: int) -> Callable[[], tuple[Tensor, Tensor]]:
+        if isinstance(groups := self.config.correlation, Groups):
+
+            def drawn() -> tuple[Tensor, Tensor]:
+                uniform_BK2 = self.streams.uniform(f"{part}/groups", t, size, groups.groups + 2)
+                active_BG = activity(groups, self.config.features, uniform_BK2)
+                return active_BG, self.streams.uniform_where(f"{part}/coefficients", t, active_BG)
+
+            return drawn
         p_BG = self.probabilities(part, t, size)
 
         def draw() -> tuple[Tensor, Tensor]:
@@ -161,6 +173,14 @@ def rescale(p_RG: Tensor, active: float) -> Tensor:
     factor_RG = (active - torch.arange(p_RG.shape[1], device=p_RG.device)) / rest_RG
     m_R1 = (factor_RG * sorted_RG <= 1).int().argmax(dim=1, keepdim=True)
     return (p_RG * factor_RG.gather(1, m_R1)).clamp(max=1.0)
+
+
+def _truth(config: ToyData, streams: Streams) -> Tensor:
+    """The features' directions, [G, D]."""
+    if config.directions == "simplex":
+        assert isinstance(config.correlation, Groups)
+        return simplices(config.correlation, config.features, config.dim)
+    return directions(config, config.features, streams.host("truth"))
 
 
 def directions(config: ToyData, number: int, generator: np.random.Generator) -> Tensor:

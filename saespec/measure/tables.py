@@ -15,11 +15,13 @@ from . import (
     alive_latents,
     cosine_histogram,
     dead_latents,
+    directions,
     language_model,
     larger_dictionaries,
     latents,
     losses,
     model,
+    monosemanticity,
     movement,
     neuron_basis,
     nonlinearity,
@@ -43,6 +45,8 @@ MEASURES: dict[str, Callable[[Any, Sequence[Trained]], Columns]] = {
     "alive_latents": alive_latents.measure,
     "movement": movement.measure,
     "response": response.measure,
+    "monosemanticity": monosemanticity.measure,
+    "directions": directions.measure,
     "nonlinearity": nonlinearity.measure,
     "neuron_basis": neuron_basis.measure,
     "language_model": language_model.measure,
@@ -62,7 +66,7 @@ _SHARED = {
 
 _KEYS = (
     *("cell", "step", "latent", "feature", "other_cell", "other_latents", "bin_low", "bin_high", "rank"),
-    *("magnitude", "pre"),
+    *("magnitude", "pre", "of", "number", "axis"),
 )
 """Columns that say what a row is of."""
 

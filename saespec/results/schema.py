@@ -60,6 +60,7 @@ _KEYS: dict[str, tuple[Column, ...]] = {
     "pairs": (_CELL,),
     "cosine_histogram": (_CELL,),
     "response": (_CELL,),
+    "directions": (_CELL,),
     "nonlinearity": (_CELL,),
     "examples": (_CELL,),
     "models": (_MODEL,),

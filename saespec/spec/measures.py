@@ -288,6 +288,40 @@ class Response(Measured):
     points: int = Field(41, ge=2, le=1000, description="Magnitudes, evenly spaced.")
 
 
+class Monosemanticity(Measured):
+    """How much of what activates a latent is one true feature."""
+
+    needs = "truth"
+    columns: ClassVar[dict[str, tuple[Column, ...]]] = {
+        "cells": (
+            Column(
+                "monosemanticity",
+                "float64",
+                "fraction",
+                "Mean over latents of max_i a(f_i) / Σ_i a(f_i), a(f_i) the code for the true feature i alone "
+                "(Jermyn et al. 2022, equation 7); latents that none activates are left out.",
+            ),
+        ),
+    }
+    kind: Literal["monosemanticity"] = Field(
+        description="Share of a latent's activation that is of one feature."
+    )
+
+
+class Directions(Measured):
+    """Dictionary elements and true features by their coordinates, for data of few dimensions."""
+
+    columns: ClassVar[dict[str, tuple[Column, ...]]] = {
+        "directions": (
+            Column("of", "string", "name", "latent, or feature: a ground-truth one."),
+            Column("number", "int64", "index", "Its number, from 0."),
+            Column("axis", "int64", "index", "The dimension, from 0."),
+            Column("coordinate", "float64", "1", "The coordinate."),
+        ),
+    }
+    kind: Literal["directions"] = Field(description="Coordinates of elements and of true features.")
+
+
 class Nonlinearity(Measured):
     """The nonlinearity and its gradients over what it takes, by the code that trains."""
 
@@ -318,6 +352,8 @@ Measure = Annotated[
     | NeuronBasis
     | Movement
     | Response
+    | Monosemanticity
+    | Directions
     | Nonlinearity
     | LanguageModel
     | TopExamples

@@ -54,6 +54,23 @@ class RandomCorrelation(Consistent):
             yield Conflict("rank", "is used only with covariance: gram", "remove it, or set covariance: gram")
 
 
+class Groups(Consistent):
+    """Equally large groups of consecutive features, exactly one of each active (Anders et al. 2024)."""
+
+    kind: Annotated[Literal["groups"], Stored("correlation")] = Field(
+        description="In each sample exactly one feature of each group is active."
+    )
+    groups: Annotated[int, Stored("groups", "groups"), Added()] = Field(
+        2, ge=1, le=1000, description="How many groups: the first features are one, the next another."
+    )
+    boost: Annotated[float, Stored("boost", "probability"), Added()] = Field(
+        0.0, ge=0, lt=1, description="Share of samples in which the first feature of every group is active."
+    )
+    single: Annotated[float, Stored("single", "probability"), Added()] = Field(
+        0.0, ge=0, le=1, description="Share of samples in which one feature alone is active, any of all."
+    )
+
+
 class NoDecay(Strict):
     """All features are equally frequent, apart from correlation."""
 
@@ -74,6 +91,12 @@ class UniformCoefficients(Consistent):
 
     low: Annotated[float, Stored("coefficient_low")] = Field(0.0, ge=0, description="Smallest coefficient.")
     high: Annotated[float, Stored("coefficient_high")] = Field(1.0, gt=0, description="Largest coefficient.")
+    shared: Annotated[float, Stored("coefficient_shared", "probability"), Added()] = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of samples in which all active features have the same coefficient.",
+    )
 
     def conflicts(self) -> Iterator[Conflict]:
         if self.low >= self.high:
@@ -97,11 +120,13 @@ class ToyData(Consistent):
     active: Annotated[float, Stored("active", "features per sample")] = Field(
         gt=0, description="Mean number of active features in a sample."
     )
-    directions: Annotated[Literal["sphere", "positive"], Stored("directions")] = Field(
-        "sphere", description="Feature directions: uniform on the sphere, or on its positive orthant."
+    directions: Annotated[Literal["sphere", "positive", "simplex"], Stored("directions")] = Field(
+        "sphere",
+        description="Feature directions. sphere: uniform on it. positive: on its positive orthant. simplex: each of "
+        "the groups of the correlation as far apart as can be (two are opposite), in dimensions of its own.",
     )
     correlation: Annotated[
-        Annotated[NoCorrelation | RandomCorrelation, Field(discriminator="kind")],
+        Annotated[NoCorrelation | RandomCorrelation | Groups, Field(discriminator="kind")],
         BeforeValidator(kind_shorthand),
     ] = Field(
         default_factory=lambda: NoCorrelation(kind="none"),
@@ -141,6 +166,30 @@ class ToyData(Consistent):
             yield Conflict(
                 "active", f"must be at most features ({self.features}), not {number_text(self.active)}"
             )
+
+        if not isinstance(self.correlation, Groups):
+            if self.directions == "simplex":
+                yield Conflict(
+                    "directions", "simplex is of groups of features", "set data.correlation.kind: groups"
+                )
+            return
+        number, single = self.correlation.groups, self.correlation.single
+        if self.features % number:
+            yield Conflict(
+                "features", f"must be a multiple of correlation.groups ({number}), not {self.features}"
+            )
+        elif self.directions == "simplex" and (least := self.features - number) > self.dim:
+            yield Conflict(
+                "dim", f"must be at least {least} for these groups, each a simplex of its own", "or sphere"
+            )
+        if abs(self.active - (expected := number * (1 - single) + single)) > 1e-9:
+            yield Conflict(
+                "active", f"must be {number_text(expected)}, what correlation.kind: groups makes of it"
+            )
+        if not isinstance(self.decay, NoDecay):
+            yield Conflict("decay", "the features of a group are equally frequent", "remove it")
+        if self.empty_rows == "fill":
+            yield Conflict("empty_rows", "no sample is empty", "remove it")
 
     @property
     def truth_features(self) -> int:
