@@ -158,7 +158,9 @@ def put(base: dict[str, Any], path: str, section: dict[str, Any]) -> dict[str, A
     kind = next(iter(section))
     if len(section) == 1 and old.get(f"{path}.{kind}") == section[kind]:
         return base
-    beside = {"sae": EXAMPLES["sae"]["jumprelu"]} if section[kind] == "l0" else {}
+    beside: dict[str, Any] = {"sae": EXAMPLES["sae"]["jumprelu"]} if section[kind] == "l0" else {}
+    if section[kind] == "groups":
+        beside = {"data.features": 12, "data.active": 2, "data.decay": "none"}
     return apply(base, {path: section, **beside}).model_dump(mode="json", exclude_unset=True)
 
 

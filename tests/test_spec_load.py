@@ -60,7 +60,7 @@ def test_a_good_spec(tmp_path: Path) -> None:
             12,
             3,
             "data.correlation.kind",
-            "is missing (one of: none, random)",
+            "is missing (one of: none, random, groups)",
         ),
         ("n: random", "n: {kind: none, rank: 3}", 12, 29, "data.correlation.rank", "is not a known key"),
         (
