@@ -18,6 +18,7 @@ from saespec.plan.stages import claims_hash, figures_hash
 from saespec.results.query import SqlError, select
 from saespec.results.views import spec_connection
 from saespec.spec.language.load import load
+from saespec.spec.language.salvage import salvage
 from saespec.spec.report import Figure
 
 SQL = "select sparsity_coefficient as l1, latent_ratio as ratio, latents, mmcs, mmcs_chance from cells order by all"
@@ -287,3 +288,12 @@ def test_several_bases_merge_in_their_order(tmp_path):
     loaded = load(tmp_path / "over.yaml")
     assert loaded.spec.labels == {"x": "a", "y": "b", "z": "own"}
     assert [path.name for path in loaded.files] == ["over.yaml", "a.yaml", "b.yaml", "c.yaml"]
+
+
+def test_queries_are_known_to_figures_of_a_spec_that_is_wrong_elsewhere(tmp_path):
+    (tmp_path / "toy.yaml").write_text(HEAD.replace("steps: 10", "steps: x") + QUERIES)
+    with pytest.raises(SpecError):
+        load(tmp_path / "toy.yaml")
+    found = salvage(tmp_path / "toy.yaml")
+    assert found is not None
+    assert problems(found) == []

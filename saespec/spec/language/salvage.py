@@ -20,7 +20,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def salvage(path: Path, overrides: Sequence[str] = (), root: Path | None = None) -> LoadedSpec | None:
-    """Return a spec with errors, reduced to its name, measures, and the figures and claims that are well formed.
+    """Return a spec with errors, reduced to its name, measures, and the queries, figures and claims that are well formed.
 
     None if its name or measures are wrong, since its tables are then unknown. It has no cells.
     """
@@ -34,6 +34,8 @@ def salvage(path: Path, overrides: Sequence[str] = (), root: Path | None = None)
         whole: dict[str, Any] = {
             "name": _field("name", data),
             "measure": _field("measure", data),
+            "labels": _texts(data.get("labels")),
+            "queries": _texts(data.get("queries")),
             "figures": _well_formed(Figure, data.get("figures")),
             "claims": _well_formed(Claim, data.get("claims")),
         }
@@ -45,6 +47,11 @@ def salvage(path: Path, overrides: Sequence[str] = (), root: Path | None = None)
 def _field(name: str, data: dict[str, Any]) -> Any:
     checked: Any = holder(Field(name, Spec, Spec.model_fields[name]))(value=data.get(name))
     return checked.value
+
+
+def _texts(section: Any) -> dict[str, str]:
+    items = section.items() if isinstance(section, dict) else ()
+    return {str(name): text for name, text in items if isinstance(text, str)}
 
 
 def _well_formed(model: type[M], section: Any) -> dict[str, M]:
