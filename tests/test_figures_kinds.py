@@ -113,6 +113,17 @@ def spec(tmp_path, more):
     return load(path, root=tmp_path)
 
 
+def test_nothing_is_drawn_beyond_a_domain():
+    for name, kind in (("line", {}), ("scatter", {"label": "latents"}), ("bar", {})):
+        chart = of(figure(**{name: {"x": "l1", "y": "mmcs", "domain": [0.7, 0.8], **kind}})).vega_lite
+        assert all(layer["mark"]["clip"] is True for layer in chart.get("layer", [chart]))
+
+
+def test_layers_share_the_lowest_title():
+    layers = [{"histogram": {"x": "mmcs", "step": 0.1}}, {"scatter": {"x": "mmcs", "y": "latents"}}]
+    assert list(refused(of(figure(layers=layers)).vega_lite)) == []
+
+
 def test_cases_stand_in_the_order_of_the_sweep(tmp_path):
     more = (
         "sweep: {cases: [{name: zebra}, {name: ant, train.steps: 7}]}\n"
@@ -133,6 +144,9 @@ def test_cases_stand_in_the_order_of_the_sweep(tmp_path):
             "Unrecognized scheme name: foo",
         ),
         ("histogram: {x: fvu, step: 0.1, color: nope}", "histogram.color", "no column nope"),
+        ("line: {x: cell, y: fvu}", "line.x", "cell is varchar, and numbers are shown here"),
+        ("bar: {x: latents, y: status}", "bar.y", "status is varchar"),
+        ("line: {x: latents, y: fvu}, rule: {y: status}", "rule.0.y", "status is varchar"),
     ],
 )
 def test_what_a_chart_lacks_is_pointed_at(tmp_path, chart, place, message):
@@ -158,6 +172,17 @@ def test_what_a_chart_lacks_is_pointed_at(tmp_path, chart, place, message):
         ("line: {x: a, y: b, domain: [1]}", ".line.domain.y", "must be a list of 2, not of 1"),
         ("line: {x: a, y: b, log: z}", ".line.log.0", "must be one of x, y"),
         ("line: {x: a, y: b, colour: c}", ".line.colour", "did you mean color?"),
+        (
+            "line: {x: a, y: b, log: y, domain: [0, 1]}",
+            ".line.domain",
+            "no place for 0 or less on the logarithmic y",
+        ),
+        ("line: {x: a, y: b, log: x, ticks: {x: [0, 1]}}", ".line.ticks", "no place for 0 or less"),
+        ("line: {x: a, y: b, log: x}, band: {x: [0, b]}", ".band.0.x.0", "has no place on the logarithmic x"),
+        ("line: {x: a, y: b, domain: [1, 1]}", ".line.domain", "both ends of y are the same"),
+        ("histogram: {x: a, step: 1, log: y}", ".histogram.log", "bars begin at 0"),
+        ("scatter: {x: a, y: b, color: c, shade: d}", ".scatter.shade", "color tells points apart already"),
+        ("bar: {x: a, y: b, beside: true}", ".bar.beside", "is of bars that color tells apart"),
         ("line: {x: a, y: b}, facet: {by: a, row: b}", ".facet.by", "cannot stand beside column and row"),
         (
             "layers: [{line: {x: a, y: b}, scatter: {x: a, y: b}}]",
@@ -258,6 +283,8 @@ def test_a_query_cannot_leave_the_tables(tables):
     broken = spec_connection(
         tables.tables, "toy", {"a": "select * from read_csv('/etc/passwd')", "b": "from a"}
     )
+    named = spec_connection(tables.tables, "toy", {"select": "select 1 as n"})
+    assert select(named, 'from "select"').values == ((1,),)
     for asked in ("from a", "from b"):
         with pytest.raises(SqlError, match=r"query a: .*read_csv"):
             select(broken, asked)

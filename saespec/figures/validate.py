@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any, get_args
 
 from saespec.errors import Problem
@@ -24,7 +24,7 @@ from .picture import Picture, picture
 from .trial import Trials
 from .vega import versions
 
-CHECKS = 1
+CHECKS = 2
 """Raised by hand when more is refused in figures and claims than was."""
 
 
@@ -61,11 +61,16 @@ def _key(spec: Spec) -> str:
     return hashed([[*versions(), version("duckdb")], CHECKS, tables, [*map(list, said.items())], cases])
 
 
+_TAKEN = "{} is a table already"
+_NUMERIC = re.compile(r"(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL|BOOLEAN|INTERVAL)\b")
+
+
 class _Checker:
     def __init__(self, loaded: LoadedSpec, remembered: Remembered) -> None:
         self.loaded = loaded
         self.spec = loaded.spec
         self.trials = Trials(remembered)
+        self.tables: Container[str] = ()
 
     def run(self) -> Iterator[Problem]:
         if self.spec.name in RESERVED:
@@ -76,6 +81,7 @@ class _Checker:
         if not self.spec.figures and not self.spec.claims and not self.spec.queries:
             return
         connection = empty_connection(self.spec)
+        self.tables = connection.tables
         for name in self.spec.queries:
             yield from self.query(name, connection)
         for name in self.spec.figures:
@@ -85,10 +91,10 @@ class _Checker:
 
     def query(self, name: str, connection: SpecConnection) -> Iterator[Problem]:
         if name in connection.tables:
-            yield self.problem(f"queries.{name}", f"{name} is a table already", "choose another name")
+            yield self.problem(f"queries.{name}", _TAKEN.format(name), "choose another name")
             return
         try:
-            select(connection, f"from {name}")
+            select(connection, f'from "{name}"')
         except SqlError as error:
             yield self.sql_problem(f"queries.{name}", error)
 
@@ -133,6 +139,21 @@ class _Checker:
         unknown = [(below, column) for below, column in figure.shown_columns() if column not in rows.columns]
         for below, column in unknown:
             yield self.no_column(f"{path}.{below}", column, rows)
+        kinds = dict(zip(rows.columns, rows.types, strict=True))
+        odd = [
+            (below, column) for below, column in figure.shown_columns() if re.search(r"""['"\\]""", column)
+        ]
+        for below, column in odd:
+            lack = f"a chart cannot show a column with a quote or a backslash in its name: {column}"
+            yield self.problem(f"{path}.{below}", lack, "rename it with `as`")
+        wordy = [
+            (below, column, kinds[column])
+            for below, column in figure.number_columns()
+            if column in kinds and not _NUMERIC.match(kinds[column])
+        ]
+        for below, column, kind in wordy:
+            yield self.problem(f"{path}.{below}", f"{column} is {kind.lower()}, and numbers are shown here")
+        unknown = [*unknown, *odd, *((below, column) for below, column, _ in wordy)]
         rows = drawn.of_interest(rows)
         if unknown or self.trials.knows(drawn, rows):
             return
@@ -165,6 +186,8 @@ class _Checker:
     def sql_problem(self, path: str, error: SqlError) -> Problem:
         """What is wrong with SQL, at its place; what is wrong with a query that it reads, at the query."""
         path = f"queries.{error.query}" if error.query else path
+        if error.query in self.tables:
+            return self.problem(path, _TAKEN.format(error.query), "choose another name")
         return self.problem(path, error.message, _sql_hint(self.spec, error), error.line)
 
     def problem(self, path: str, message: str, hint: str = "", line: int | None = None) -> Problem:

@@ -30,6 +30,7 @@ from .hashing import Hashes, in_cache
 from .model import Cell, Plan, Stage
 from .planfile import PlanFile
 from .project import store_folder, stored_cell
+from .stages import labels_read
 
 _WRITTEN_WITHIN = 1.0
 """Seconds that DVC may take to write a `dvc.lock`."""
@@ -194,7 +195,10 @@ class _Why:
         new = self.plan.spec
         if stage.kind == "figures":
             told = _items("figure", old.spec.figures, new.figures)
-            told += [*_items("label", old.spec.labels, new.labels), *_queries(old.spec, new, stage.kind)]
+            told += [
+                *_items("label", *(labels_read(s, s.figures) for s in (old.spec, new))),
+                *_queries(old.spec, new, stage.kind),
+            ]
         elif stage.kind == "claims":
             told = [*_items("claim", old.spec.claims, new.claims), *_queries(old.spec, new, stage.kind)]
         else:

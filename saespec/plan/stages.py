@@ -176,12 +176,18 @@ def figures_hash(spec: Spec, names: Sequence[str] | None = None) -> str:
     """SHA-256 of all that drawings of a spec's figures (or of these) depend on besides the tables, in hex."""
     figures = {name: spec.figures[name] for name in (spec.figures if names is None else names)}
     cases = [case["name"] for case in spec.sweep.cases if "name" in case]
-    said = json.dumps(drawn := _dump(figures))
-    ordered = cases if "case_name" in said else []
-    labels = {column: label for column, label in spec.labels.items() if json.dumps(column) in said}
+    drawn = _dump(figures)
+    ordered = cases if "case_name" in json.dumps(drawn) else []
+    labels = labels_read(spec, figures)
     queries = queries_read(spec.queries, (figure.sql for figure in figures.values()))
     what = {"figures": drawn, "labels": labels, "cases": ordered, "queries": queries, "drawings": DRAWINGS}
     return _fingerprint(what)
+
+
+def labels_read(spec: Spec, figures: Mapping[str, Figure]) -> dict[str, str]:
+    """Return the labels of columns that these figures show."""
+    said = json.dumps(_dump(figures))
+    return {column: label for column, label in spec.labels.items() if json.dumps(column) in said}
 
 
 def claims_hash(spec: Spec) -> str:

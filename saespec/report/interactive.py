@@ -17,7 +17,8 @@ def interactive(chart: Mapping[str, Any]) -> dict[str, Any]:
     found.pop("usermeta", None)
     found.setdefault("config", {}).setdefault("mark", {})["tooltip"] = {"content": "encoding"}
     found["config"]["background"] = "transparent"
-    for number, group in enumerate(_groups(found)):
+    for number, every in enumerate(_groups(found)):
+        group = [mark for mark in every if _kind(mark) not in ("errorband", "errorbar", "boxplot")]
         _zooms(group, f"zoom{number}")
         _filters(group, f"kept{number}")
     return found

@@ -36,11 +36,13 @@ def _on_axis(axis: str, kind: type, every: Any) -> BeforeValidator:
     return BeforeValidator(_on(axis, kind), json_schema_input_type=every)
 
 
-class Plotted(Strict):
+class Plotted(Consistent):
     """What every kind says of its columns and axes. Layers share their axes: what one says holds for all."""
 
     columns: ClassVar[tuple[str, ...]] = ("x", "y", "color", "sort")
     """Fields that name a column of the query."""
+    numbers_only: ClassVar[tuple[str, ...]] = ("y", "sort")
+    """Those of them that are of numbers."""
     x: ColumnName = Field(description="Column along the horizontal axis.")
     y: ColumnName = Field(description="Column along the vertical axis.")
     width: Pixels | None = Field(None, description="Pixels across; of a heatmap and of bars, those of one.")
@@ -63,9 +65,16 @@ class Measured(Plotted):
         default_factory=dict, description="d3 format of the numbers on y, or on each axis: {x: ~s}."
     )
 
+    def conflicts(self) -> Iterator[Conflict]:
+        for axis, (first, last) in self.domain.items():
+            if first == last:
+                yield Conflict("domain", f"both ends of {axis} are the same", "give two values")
+
 
 class Numbers(Measured):
     """A kind whose axes are of numbers."""
+
+    numbers_only = ("x", "y", "sort", "shade")
 
     log: Annotated[list[Axis], BeforeValidator(_listed(str), json_schema_input_type=Axis | list[Axis])] = (
         Field(default_factory=list, description="Axes on a logarithmic scale: x, y, or [x, y].")
@@ -73,6 +82,15 @@ class Numbers(Measured):
     ticks: dict[Axis, list[float]] = Field(default_factory=dict, description="Where an axis has its labels.")
     color: ColumnName | None = Field(None, description="Column told apart by colours, as names.")
     sort: ColumnName | None = Field(None, description="Column of numbers that orders the colours.")
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
+        for axis in self.log:
+            for word in ("domain", "ticks"):
+                if any(value <= 0 for value in getattr(self, word).get(axis, ())):
+                    yield Conflict(
+                        word, f"has no place for 0 or less on the logarithmic {axis}", "give values above 0"
+                    )
 
 
 class Line(Numbers):
@@ -101,6 +119,11 @@ class Scatter(Numbers):
     size: float = Field(30, gt=0, le=2000, description="Area of a point, in square pixels.")
     opacity: float = Field(0.7, gt=0, le=1, description="1 hides what lies behind a point.")
 
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
+        if self.color and self.shade:
+            yield Conflict("shade", "color tells points apart already", "keep one of the two")
+
 
 class Histogram(Numbers):
     """Bars over bins: of rows, or of bins that the query has counted."""
@@ -111,11 +134,17 @@ class Histogram(Numbers):
     )
     step: float = Field(gt=0, description="Width of a bin.")
 
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
+        if self.log:
+            yield Conflict("log", "bars begin at 0, which a logarithmic axis has not", "remove it")
+
 
 class Heatmap(Plotted):
     """A coloured cell for each pair of x and y, with its value as a number."""
 
     columns = ("x", "y", "value", "second")
+    numbers_only = ("value",)
 
     value: ColumnName = Field(description="Column of numbers that colours and texts show.")
     domain: Annotated[dict[HeatmapAxis, Ends], _on_axis("value", list, Ends | dict[HeatmapAxis, Ends])] = (
@@ -141,6 +170,11 @@ class Bars(Measured):
     )
     sort: ColumnName | None = Field(None, description="Column of numbers that orders the names.")
     beside: bool = Field(False, description="Bars of different colours stand beside each other.")
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
+        if self.beside and not self.color:
+            yield Conflict("beside", "is of bars that color tells apart", "give color, or remove it")
 
 
 class Box(Measured):

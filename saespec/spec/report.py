@@ -70,6 +70,28 @@ class Figure(Overlay):
         for path, part in parts:
             yield from ((f"{path}.{field}", column) for field, column in part.shown_columns())
 
+    def number_columns(self) -> Iterator[tuple[str, str]]:
+        """Those of them that are of numbers."""
+        kinds = {path: kind.numbers_only for path, kind in self.plotted()}
+        for path, column in self.shown_columns():
+            above, _, field = path.rpartition(".")
+            if path.startswith(("band.", "rule.")) or path == "facet.sort" or field in kinds.get(above, ()):
+                yield path, column
+
+    def _constants(self) -> Iterator[tuple[str, str, float]]:
+        """Numbers of bands, rules and texts: their place, their axis, and what they are."""
+        for axis in ("x", "y"):
+            for i, band in enumerate(self.band):
+                yield from (
+                    (f"band.{i}.{axis}.{j}", axis, end)
+                    for j, end in enumerate(getattr(band, axis) or ())
+                    if not isinstance(end, str)
+                )
+            for name, notes in (("rule", self.rule), ("text", self.text)):
+                for i, note in enumerate(notes):
+                    if not isinstance(at := getattr(note, axis), str | None):
+                        yield f"{name}.{i}.{axis}", axis, at
+
     def conflicts(self) -> Iterator[Conflict]:
         ways = [name for name, _ in self.kinds()]
         ways += [name for name in ("layers", "vega_lite") if getattr(self, name, None)]
@@ -92,6 +114,10 @@ class Figure(Overlay):
         elif not all(isinstance(kind, Numbers) for _, kind in self.plotted()):
             for name in notes:
                 yield Conflict(name, "needs axes of numbers", "it goes with line, scatter and histogram")
+        logs = {axis for _, kind in self.plotted() for axis in getattr(kind, "log", ())}
+        for path, axis, value in self._constants():
+            if axis in logs and value <= 0:
+                yield Conflict(path, f"has no place on the logarithmic {axis}", "give a value above 0")
         for word in ("domain", "format", "ticks"):
             for axis in ("x", "y"):
                 said = [(path, getattr(kind, word, {}).get(axis)) for path, kind in self.plotted()]

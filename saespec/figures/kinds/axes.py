@@ -41,6 +41,8 @@ class Axes:
             scale["zero"] = False
         if ends := self.said("domain", axis):
             scale["domain"] = ends
+        elif self.clips():
+            scale |= {"nice": False, "padding": 8}  # points at the edge are not cut
         guide = {"format": self.said("format", axis), "values": self.said("ticks", axis)}
         guide = {key: value for key, value in guide.items() if value is not None}
         own = {"scale": scale, "axis": guide}
@@ -77,6 +79,10 @@ class Axes:
         """A column with a panel for each value; its title is its label, if it has one."""
         title = self._labels.get(column) or None
         return {"field": field(column), "type": "nominal", "title": title, **self._order(column, sort)}
+
+    def clips(self) -> dict[str, Any]:
+        """`clip` for marks where an axis ends before the data may."""
+        return {"clip": True} if self.said("domain", "x") or self.said("domain", "y") else {}
 
     def column(self, axis: str) -> str:
         """The column that gives an axis its title."""

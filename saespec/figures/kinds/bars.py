@@ -18,7 +18,7 @@ def layers(bars: Bars, axes: Axes) -> list[dict[str, Any]]:
         encoding["color"] = axes.told_apart(bars.color)
         if bars.beside:
             encoding["xOffset"] = {"field": field(bars.color), "type": "nominal"}
-    return [{"mark": {"type": "bar"}, "encoding": encoding}]
+    return [{"mark": {"type": "bar", **axes.clips()}, "encoding": encoding}]
 
 
 def size(kind: Plotted, is_panel: bool) -> dict[str, Any]:

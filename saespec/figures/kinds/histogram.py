@@ -13,10 +13,13 @@ from .axes import Axes, field
 def layers(histogram: Histogram, axes: Axes) -> list[dict[str, Any]]:
     """Bars over bins that the query has counted, or over those of the rows."""
     apart = {"color": axes.told_apart(histogram.color, histogram.sort)} if histogram.color else {}
-    mark = {"type": "bar"}
+    mark = {"type": "bar", **axes.clips()}
     if histogram.y is None:
         x = axes.number("x", histogram.x, bin={"step": histogram.step})
-        count = {**axes.number("y", "count", zero=True, aggregate="count"), "title": axes.title("count")}
+        count = {
+            **axes.number("y", "count", zero=True, aggregate="count"),
+            "title": axes.title(axes.column("y") or "count"),
+        }
         del count["field"]
         return [{"mark": mark, "encoding": {"x": x, "y": count, **apart}}]
     x = axes.number("x", histogram.x, bin={"binned": True, "step": histogram.step})

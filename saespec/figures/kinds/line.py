@@ -11,7 +11,7 @@ from .axes import DASHES, FAINT, Axes
 
 def layers(line: Line, axes: Axes) -> list[dict[str, Any]]:
     """A line, under it its band."""
-    mark: dict[str, Any] = {"type": "line", "point": line.points and not line.dashed}
+    mark: dict[str, Any] = {"type": "line", "point": line.points and not line.dashed, **axes.clips()}
     if line.dashed:
         mark |= {"strokeDash": DASHES, "strokeWidth": 1.2} | ({} if line.color else {"color": FAINT})
     x, y = axes.number("x", line.x), axes.number("y", line.y)
@@ -26,8 +26,8 @@ def layers(line: Line, axes: Axes) -> list[dict[str, Any]]:
         apart["color"]["legend"] = {"symbolOpacity": 1}
     mean = {"mark": mark, "encoding": {"x": x, "y": {**y, "aggregate": "mean"}, **apart}}
     if line.error == "range":
-        area = {"type": "area", "opacity": 0.2}
+        area = {"type": "area", "opacity": 0.2, **axes.clips()}
         ends = {"y": {**y, "aggregate": "min"}, "y2": {"field": y["field"], "aggregate": "max"}}
         return [{"mark": area, "encoding": {"x": x, **ends, **apart}}, mean]
-    band = {"type": "errorband", "extent": line.error, "opacity": 0.2}
+    band = {"type": "errorband", "extent": line.error, "opacity": 0.2, **axes.clips()}
     return [{"mark": band, "encoding": {"x": x, "y": y, **apart}}, mean]

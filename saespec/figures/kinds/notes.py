@@ -17,19 +17,19 @@ def band(one: Band, axes: Axes) -> dict[str, Any]:
     assert ends is not None
     rows = _row({_FROM: ("min", ends[0]), _TO: ("max", ends[1])})
     encoding = {axis: axes.number(axis, _FROM), f"{axis}2": {"field": _TO}}
-    return {**rows, "mark": {"type": "rect", "opacity": 0.12}, "encoding": encoding}
+    return {**rows, "mark": {"type": "rect", "opacity": 0.12, **axes.clips()}, "encoding": encoding}
 
 
 def rule(one: Rule, axes: Axes) -> dict[str, Any]:
     """A dashed line across."""
     axis, at = ("x", one.x) if one.x is not None else ("y", one.y)
-    mark = {"type": "rule", "strokeDash": DASHES, "color": FAINT}
+    mark = {"type": "rule", "strokeDash": DASHES, "color": FAINT, **axes.clips()}
     return {**_row({_AT: ("mean", at)}), "mark": mark, "encoding": {axis: axes.number(axis, _AT)}}
 
 
 def text(one: Text, axes: Axes) -> dict[str, Any]:
     """Words."""
-    mark = {"type": "text", "text": one.says, "align": "left", "fontSize": 11}
+    mark = {"type": "text", "text": one.says, "align": "left", "fontSize": 11, **axes.clips()}
     encoding = {axis: axes.number(axis, axis) for axis in ("x", "y")}
     return {"data": {"values": [{"x": one.x, "y": one.y}]}, "mark": mark, "encoding": encoding}
 

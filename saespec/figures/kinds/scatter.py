@@ -20,10 +20,10 @@ def layers(scatter: Scatter, axes: Axes) -> list[dict[str, Any]]:
         apart["color"] = {"field": field(scatter.shade), "type": "quantitative", "title": title}
     if scatter.shape:
         apart["shape"] = axes.told_apart(scatter.shape)
-    mark = {"type": "point", "size": scatter.size, "opacity": scatter.opacity}
+    mark = {"type": "point", "size": scatter.size, "opacity": scatter.opacity, **axes.clips()}
     found = [{"mark": mark, "encoding": {**at, **apart}}]
     if scatter.label:
-        text = {"type": "text", "align": "left", "dx": 6}
+        text = {"type": "text", "align": "left", "dx": 6, **axes.clips()}
         label = {"field": field(scatter.label), "type": "nominal"}
         found.append({"mark": text, "encoding": {**at, "text": label}})
     return found

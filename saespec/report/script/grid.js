@@ -2,7 +2,7 @@
 
 const ROW = 26;
 const AROUND = 12;
-const TERM = /^([\w]+)(<=|>=|!=|=|<|>|~)(.*)$/;
+const TERM = /^([\w]+)(<=|>=|!=|==|=|<|>|~)(.*)$/;
 
 // columns: [{name, values, text, about}]; count: number of rows; one: whether a single row is chosen at a time.
 function grid({ columns, count, one = false, placeholder, found = () => null, changed }) {
@@ -11,6 +11,7 @@ function grid({ columns, count, one = false, placeholder, found = () => null, ch
   let rows = Int32Array.from({ length: count }, (_, i) => i);
   let sorted = { name: null, down: false };
   let drawn = [0, 0];
+  let cursor = -1;
 
   const search = element("input", { type: "search", placeholder, ariaLabel: "Filter" });
   const told = element("span", { className: "quiet", role: "status" });
@@ -32,12 +33,19 @@ function grid({ columns, count, one = false, placeholder, found = () => null, ch
   holder.addEventListener("scroll", () => requestAnimationFrame(() => draw()));
   new ResizeObserver(() => draw()).observe(holder);
   body.addEventListener("click", (event) => choose(event.target.closest("tr[data-row]")));
-  body.addEventListener("keydown", (event) => {
-    const row = event.target.closest("tr[data-row]");
-    const step = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
-    if (event.key === "Enter" || event.key === " ") choose(row);
-    else if (step) row[step]?.focus?.();
-    else return;
+  // The table is one stop of the Tab key; arrows move within it.
+  holder.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 12, PageUp: -12 }[event.key];
+    if (step) {
+      cursor = Math.max(0, Math.min(rows.length - 1, cursor + step));
+      const top = cursor * ROW;
+      if (top < holder.scrollTop) holder.scrollTop = top;
+      else if (top + 3 * ROW > holder.scrollTop + holder.clientHeight) holder.scrollTop = top + 3 * ROW - holder.clientHeight;
+      draw();
+      mark();
+    } else if ((event.key === "Enter" || event.key === " ") && event.target === holder && cursor >= 0) {
+      choose(body.querySelector(`tr[data-row="${rows[cursor]}"]`));
+    } else return;
     event.preventDefault();
   });
 
@@ -55,22 +63,25 @@ function grid({ columns, count, one = false, placeholder, found = () => null, ch
   function mark() {
     for (const row of body.querySelectorAll("tr[data-row]")) {
       row.ariaSelected = chosen.has(Number(row.dataset.row));
-      row.className = chosen.has(Number(row.dataset.row)) ? "chosen" : "";
+      const at = cursor >= 0 && Number(row.dataset.row) === rows[cursor];
+      row.className = `${chosen.has(Number(row.dataset.row)) ? "chosen" : ""} ${at ? "cursor" : ""}`.trim();
     }
   }
 
   function compared(term) {
     const match = TERM.exec(term);
     if (!match) return (row) => found(term, row) ?? columns.some((c) => c.text && contains(c.values[row], term));
-    const [, name, sign, wanted] = match;
+    const [, name, written, quoted] = match;
+    const [sign, wanted] = [written === "==" ? "=" : written, quoted.replaceAll('"', "")];
     const column = byName.get(name);
     if (!column) throw new Error(`There is no column ${name}.`);
     if (sign === "~") return (row) => contains(column.values[row], wanted);
     const number = Number(wanted);
-    if (column.text || wanted === "" || Number.isNaN(number)) {
+    if (!column.text && (wanted === "" || Number.isNaN(number))) throw new Error(`${term}: give a number.`);
+    if (column.text) {
       if (sign === "=") return (row) => String(column.values[row] ?? "") === wanted;
       if (sign === "!=") return (row) => String(column.values[row] ?? "") !== wanted;
-      throw new Error(`${term}: ${column.text ? `${name} is text: = != ~` : "give a number"}.`);
+      throw new Error(`${term}: ${name} is text: = != ~.`);
     }
     const test = { "<": (v) => v < number, ">": (v) => v > number, "<=": (v) => v <= number, ">=": (v) => v >= number,
       "=": (v) => near(v, number), "!=": (v) => !near(v, number) }[sign];
@@ -79,7 +90,7 @@ function grid({ columns, count, one = false, placeholder, found = () => null, ch
 
   function update() {
     try {
-      const tests = search.value.trim().split(/\s+/).filter(Boolean).map(compared);
+      const tests = (search.value.replace(/\s*(<=|>=|!=|==|=|<|>|~)\s*/g, "$1").match(/(?:[^\s"]|"[^"]*")+/g) ?? []).map(compared);
       const kept = [];
       for (let row = 0; row < count; row++) if (tests.every((test) => test(row))) kept.push(row);
       const values = byName.get(sorted.name)?.values;
@@ -106,6 +117,7 @@ function grid({ columns, count, one = false, placeholder, found = () => null, ch
       head.children[i].firstChild.textContent = column.name + mark;
     });
     holder.scrollTop = 0;
+    cursor = -1;
     holder.style.height = `${Math.min(26 * 16, (rows.length + 1) * ROW + 26)}px`;
     draw(true);
   }
@@ -120,7 +132,7 @@ function grid({ columns, count, one = false, placeholder, found = () => null, ch
     drawn = [first, last];
     const made = [space(first)];
     for (let i = first; i < last; i++) {
-      const row = element("tr", { tabIndex: 0 });
+      const row = element("tr");
       row.dataset.row = rows[i];
       for (const column of columns) {
         const value = column.values[rows[i]];

@@ -4,7 +4,7 @@ const sections = [...document.querySelectorAll("section.spec")];
 const ready = new Set();
 
 function open() {
-  const wanted = sections.find((section) => section.id === decodeURIComponent(location.hash.slice(1))) ?? sections[0];
+  const wanted = sections.find((section) => `#${section.id}` === location.hash) ?? sections[0];
   for (const section of sections) section.hidden = section !== wanted;
   document.querySelectorAll("nav a").forEach((link) => {
     if (link.hash === `#${wanted.id}`) link.ariaCurrent = "page";

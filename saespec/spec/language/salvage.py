@@ -20,7 +20,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def salvage(path: Path, overrides: Sequence[str] = (), root: Path | None = None) -> LoadedSpec | None:
-    """Return a spec with errors, reduced to its name, measures, and the queries, figures and claims that are well formed.
+    """Return a spec with errors, reduced to its name, measures, and what of queries, figures and claims is well formed.
 
     None if its name or measures are wrong, since its tables are then unknown. It has no cells.
     """
