@@ -122,8 +122,10 @@ def test_every_figure_of_the_page_can_be_drawn_again(committed: Path) -> None:
 @needs_browser
 def test_without_scripts_there_are_pictures_and_verdicts(committed: Path) -> None:
     with opened(committed, scripts=False) as browser:
+        browser.until(
+            lambda: len(browser.all("figure img")) == 23
+        )  # without scripts the driver cannot wait for a page
         pictures = browser.all("figure img")
-        assert len(pictures) == 23
         assert all(picture.is_displayed() and picture.size["width"] > 100 for picture in pictures)
         assert "does not hold" in {verdict.text for verdict in browser.all(".verdict")}
 
