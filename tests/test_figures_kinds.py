@@ -31,6 +31,7 @@ KINDS = {
     },
     "heatmap": {"heatmap": {"x": "l1", "y": "ratio", "value": "mmcs", "second": "latents", "domain": [0, 1]}},
     "histogram": {"histogram": {"x": "mmcs", "step": 0.1, "color": "ratio"}},
+    "histogram under a rule": {"histogram": {"x": "mmcs", "step": 0.1}, "rule": {"y": 3}},
     "counted": {"histogram": {"x": "l1", "y": "mmcs", "step": 0.1}},
     "bar": {"bar": {"x": "ratio", "y": "mmcs", "color": "latents", "beside": True}},
     "box": {"box": {"x": "ratio", "y": "mmcs"}},
@@ -182,6 +183,11 @@ def test_what_a_chart_lacks_is_pointed_at(tmp_path, chart, place, message):
         ("line: {x: a, y: b, domain: [1, 1]}", ".line.domain", "both ends of y are the same"),
         ("histogram: {x: a, step: 1, log: y}", ".histogram.log", "bars begin at 0"),
         ("scatter: {x: a, y: b, color: c, shade: d}", ".scatter.shade", "color tells points apart already"),
+        (
+            "heatmap: {x: a, y: b, value: c}, facet: {by: d, independent: [color]}",
+            ".facet.independent",
+            "a heatmap's panels share their colours",
+        ),
         ("bar: {x: a, y: b, beside: true}", ".bar.beside", "is of bars that color tells apart"),
         ("line: {x: a, y: b}, facet: {by: a, row: b}", ".facet.by", "cannot stand beside column and row"),
         (
@@ -283,6 +289,8 @@ def test_a_query_cannot_leave_the_tables(tables):
     broken = spec_connection(
         tables.tables, "toy", {"a": "select * from read_csv('/etc/passwd')", "b": "from a"}
     )
+    own = spec_connection(tables.tables, "toy", {"best": "with best as (select 2 as n) from best"})
+    assert select(own, "from best").values == ((2,),)
     named = spec_connection(tables.tables, "toy", {"select": "select 1 as n"})
     assert select(named, 'from "select"').values == ((1,),)
     for asked in ("from a", "from b"):
@@ -302,6 +310,8 @@ def test_an_edit_redraws_and_judges_what_reads_it_and_nothing_else(tmp_path):
     assert hashes(QUERIES + "labels: {f: A}\n")[1] == claims
     assert hashes(QUERIES.replace("* 2", "* 3"))[0] != figures
     assert hashes(QUERIES.replace("* 2", "* 3"))[1] == claims
+    rows = QUERIES.replace("line: {x: l, y: f}", "histogram: {x: f, step: 1}")
+    assert hashes(rows + "labels: {count: A}\n")[0] != hashes(rows)[0]
     again = hashes(QUERIES.replace("coefficient as f", "coefficient + 1 as f"))
     assert again[0] != figures
     assert again[1] != claims

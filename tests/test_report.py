@@ -207,6 +207,8 @@ def test_charts_can_be_zoomed_and_filtered_where_that_helps() -> None:
     assert drawn["encoding"]["opacity"]["condition"]["param"] == drawn["params"][1]["name"]
     assert "params" not in made["layer"][0]
     assert "usermeta" not in made
+    (zoom, legend) = interactive({"data": {"values": []}, **line})["params"]
+    assert (zoom["bind"], legend["bind"]) == ("scales", "legend")
     names = {"field": "a", "type": "ordinal"}
     heat = interactive({"mark": "rect", "encoding": {"x": names, "y": names, "color": y}})
     assert "params" not in heat

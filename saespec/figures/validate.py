@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Iterator
 from typing import Any, get_args
 
 from saespec.errors import Problem
+from saespec.plan.stages import DRAWINGS
 from saespec.results import schema
 from saespec.results.query import Rows, SpecConnection, SqlError, select
 from saespec.results.remembered import Remembered, hashed
@@ -21,10 +22,11 @@ from .chart import complaint, refused
 from .claims import evaluate
 from .fields import unknown_fields
 from .picture import Picture, picture
+from .theme import CONFIG
 from .trial import Trials
 from .vega import versions
 
-CHECKS = 2
+CHECKS = 3
 """Raised by hand when more is refused in figures and claims than was."""
 
 
@@ -58,7 +60,17 @@ def _key(spec: Spec) -> str:
     shown = {"name", "queries", "labels", "figures", "claims"}
     said = spec.model_dump(mode="json", by_alias=True, exclude_unset=True, include=shown)
     cases = [case.get("name") for case in spec.sweep.cases]
-    return hashed([[*versions(), version("duckdb")], CHECKS, tables, [*map(list, said.items())], cases])
+    return hashed(
+        [
+            [*versions(), version("duckdb")],
+            CHECKS,
+            DRAWINGS,
+            CONFIG,
+            tables,
+            [*map(list, said.items())],
+            cases,
+        ]
+    )
 
 
 _TAKEN = "{} is a table already"
@@ -155,7 +167,10 @@ class _Checker:
             yield self.problem(f"{path}.{below}", f"{column} is {kind.lower()}, and numbers are shown here")
         unknown = [*unknown, *odd, *((below, column) for below, column, _ in wordy)]
         rows = drawn.of_interest(rows)
-        if unknown or self.trials.knows(drawn, rows):
+        faults = [] if unknown else list(refused(drawn.vega_lite))
+        for fault in faults:
+            yield self.problem(f"{path}.{figure.plotted()[0][0]}", fault.message)
+        if unknown or faults or self.trials.knows(drawn, rows):
             return
         said, remedy = self.trials.complaint(drawn, rows)
         if said:

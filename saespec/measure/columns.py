@@ -41,6 +41,7 @@ def join(into: Table, more: Table, keys: Sequence[str]) -> None:
         into.update(more)
         return
     place = {key: index for index, key in enumerate(zip(*(into[name] for name in keys), strict=True))}
+    assert len(place) == length(into), "rows of one key are one row"
     at = [place.setdefault(key, len(place)) for key in zip(*(more[name] for name in keys), strict=True)]
     rows = len(place)
     for name in {**into, **more}:

@@ -187,6 +187,8 @@ def figures_hash(spec: Spec, names: Sequence[str] | None = None) -> str:
 def labels_read(spec: Spec, figures: Mapping[str, Figure]) -> dict[str, str]:
     """Return the labels of columns that these figures show."""
     said = json.dumps(_dump(figures))
+    if any(one.y is None for figure in figures.values() for _, one in figure.plotted()):
+        said += '"count"'  # what a histogram of rows shows
     return {column: label for column, label in spec.labels.items() if json.dumps(column) in said}
 
 

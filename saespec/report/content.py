@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saespec.results import document, parquet, schema
+from saespec.plan.stages import claims_hash, figures_hash
+from saespec.results import diverged, document, parquet, schema
 from saespec.results.provenance import common
 from saespec.spec.language.fields import scope, stored_fields
 from saespec.spec.spec import Spec
@@ -69,17 +70,19 @@ def section(spec: Spec, folder: Path, source: str) -> Section:
         if name not in schema.UNTRACKED and (path := folder / "tables" / f"{name}.parquet").exists()
     }
     ids: list[str] = tables["cells"]["cell"].to_pylist()
+    tables = {**diverged.left_out(tables)[0], "cells": tables["cells"]}
     notes: list[str] = []
     figures, charts = _figures(spec, folder)
     data = {"charts": charts, "cells": _cells(spec, tables["cells"])}
     if "curves" in tables:
         data["curves"] = _numbers(tables["curves"], ids, _NO_CURVE)
     if "latents" in tables:
-        first = _first(tables["latents"], ids, MOST_LATENTS, "latents", notes)
-        data["latents"] = _numbers(tables["latents"], first, _NO_LATENT)
+        table, first = _first(tables["latents"], ids, MOST_LATENTS, "latents", notes)
+        data["latents"] = _numbers(table, first, _NO_LATENT)
     if "examples" in tables:
-        first = _first(tables["examples"], ids, MOST_EXAMPLES, "examples", notes)
-        data["examples"] = _examples(tables["examples"], first)
+        table, first = _first(tables["examples"], ids, MOST_EXAMPLES, "examples", notes)
+        data["examples"] = _examples(table, first)
+    notes += _outdated(spec, folder)
     made = common(parquet.footer(table) for table in tables.values())
     return Section(spec, source, figures, _claims(spec, folder), made, notes, data)
 
@@ -100,6 +103,25 @@ def _claims(spec: Spec, folder: Path) -> list[dict[str, Any]]:
         return []
     verdicts, _ = document.verdicts(path)
     return [{"name": name, **verdicts[name]} for name in spec.claims if name in verdicts]
+
+
+def _outdated(spec: Spec, folder: Path) -> list[str]:
+    """What was drawn or judged before the spec was changed."""
+    old = []
+    for name in spec.figures:
+        path = folder / "figures" / f"{name}.vl.json"
+        if path.exists() and document.read(path, document.CHART)[1].get("figure_hash") != figures_hash(
+            spec, [name]
+        ):
+            old.append(f"figure {name}")
+    claims = folder / "claims.json"
+    if claims.exists() and document.verdicts(claims)[1].get("claims_hash") != claims_hash(spec):
+        old.append("the verdicts")
+    return (
+        [f"Made before the spec was changed: {', '.join(old)}. Run the spec to bring them up to date."]
+        if old
+        else []
+    )
 
 
 def _cells(spec: Spec, table: pa.Table) -> dict[str, Any]:
@@ -124,16 +146,25 @@ def _numbers(table: pa.Table, cells: Sequence[str], without: Sequence[str]) -> d
     return packed.by_cell(table, cells, [name for name in table.column_names if name not in without])
 
 
-def _first(table: pa.Table, cells: Sequence[str], most: int, name: str, notes: list[str]) -> list[str]:
-    """The first cells that have no more rows than a page may have, in all."""
+def _first(
+    table: pa.Table, cells: Sequence[str], most: int, name: str, notes: list[str]
+) -> tuple[pa.Table, list[str]]:
+    """The first cells that have no more rows than a page may have, in all; of a first one with more, its first rows."""
     counts: dict[str, int] = {}
     for cell in table["cell"].to_pylist():
         counts[cell] = counts.get(cell, 0) + 1
+    largest = next((cell for cell in cells if cell in counts), None)
+    if largest is not None and counts[largest] > most:
+        at = [row for row, cell in enumerate(table["cell"].to_pylist()) if cell == largest][:most]
+        notes.append(
+            f"Of the {name} of all cells the first {most:,} are on this page: the table {name} has the rest."
+        )
+        return table.take(at), list(cells[: cells.index(largest) + 1])
     sums = itertools.accumulate(counts.get(cell, 0) for cell in cells)
     kept = [cell for cell, rows in zip(cells, sums, strict=True) if rows <= most]
     if lost := sum(1 for cell in cells if cell in counts) - sum(1 for cell in kept if cell in counts):
         notes.append(f"The {name} of {lost:,} cells are not on this page: the table {name} has them.")
-    return kept
+    return table, kept
 
 
 def _examples(table: pa.Table, cells: Sequence[str]) -> dict[str, list[Any]]:

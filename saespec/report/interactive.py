@@ -17,11 +17,12 @@ def interactive(chart: Mapping[str, Any]) -> dict[str, Any]:
     found.pop("usermeta", None)
     found.setdefault("config", {}).setdefault("mark", {})["tooltip"] = {"content": "encoding"}
     found["config"]["background"] = "transparent"
+    rows = found.pop("data", None)  # marks with data of their own are notes: the chart itself is none
     for number, every in enumerate(_groups(found)):
         group = [mark for mark in every if _kind(mark) not in ("errorband", "errorbar", "boxplot")]
         _zooms(group, f"zoom{number}")
         _filters(group, f"kept{number}")
-    return found
+    return found if rows is None else {**found, "data": rows}
 
 
 def _groups(part: Any) -> Iterator[list[dict[str, Any]]]:

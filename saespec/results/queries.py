@@ -60,8 +60,11 @@ def broken_in(
 def _sources(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
     """Names of all that a statement reads, in small letters; none if it cannot be parsed."""
     (parsed,) = connection.execute("select json_serialize_sql(?::varchar)", [sql]).fetchall()
-    nodes = statement.nodes(json.loads(parsed[0]))
-    return {str(node["table_name"]).lower() for node in nodes if node.get("type") == "BASE_TABLE"}
+    nodes = list(statement.nodes(json.loads(parsed[0])))
+    own = {
+        str(node["key"]).lower() for node in nodes if "key" in node and "value" in node
+    }  # its WITH clauses
+    return {str(node["table_name"]).lower() for node in nodes if node.get("type") == "BASE_TABLE"} - own
 
 
 def _ordered(reads: Mapping[str, set[str]], wrong: dict[str, SqlError]) -> list[str]:

@@ -1,4 +1,6 @@
-"""Which pieces a cell's configuration asks for: a new one is its file, its configuration and a line here."""
+"""Which pieces a cell's configuration asks for: a new one is its file, its configuration and a line here.
+
+Training rules are asked for where a step is taken: `train` and `stack`."""
 
 from __future__ import annotations
 

@@ -114,6 +114,9 @@ class Figure(Overlay):
         elif not all(isinstance(kind, Numbers) for _, kind in self.plotted()):
             for name in notes:
                 yield Conflict(name, "needs axes of numbers", "it goes with line, scatter and histogram")
+        if self.heatmap and self.facet and "color" in self.facet.independent:
+            hint = "remove color: its numbers are black or white by the colours that panels share"
+            yield Conflict("facet.independent", "a heatmap's panels share their colours", hint)
         logs = {axis for _, kind in self.plotted() for axis in getattr(kind, "log", ())}
         for path, axis, value in self._constants():
             if axis in logs and value <= 0:

@@ -25,6 +25,7 @@ def report(
     JSON: {ok, file, bytes, specs: [name], without_results: [name]}
     """
     from saespec.cli import output
+    from saespec.cli.redraw import outdated
     from saespec.cli.specs import paths, shown, targets
     from saespec.errors import StageError
     from saespec.report.content import section
@@ -37,6 +38,10 @@ def report(
     if not there:
         raise StageError(f"no results of {', '.join(lacking)}: run `saespec run {wanted[0].plan.sources[0]}`")
     made = [section(t.plan.spec, t.root / t.plan.folder, str(t.plan.sources[0])) for t in there]
+    for target, one in zip(there, made, strict=True):
+        for note in (outdated(target), *one.notes):
+            if note:
+                output.note(f"{target.plan.spec.name}: {note}")
     data = page(made).encode()
     write_bytes(out, data)
     if json:

@@ -85,8 +85,8 @@ class Axes:
         return {"clip": True} if self.said("domain", "x") or self.said("domain", "y") else {}
 
     def column(self, axis: str) -> str:
-        """The column that gives an axis its title."""
-        return next((column for kind in self._kinds if (column := getattr(kind, axis))), "")
+        """The column that gives an axis its title; that of a histogram of rows is their count."""
+        return next((column for kind in self._kinds if (column := getattr(kind, axis) or "count")), "")
 
     def said(self, word: str, axis: str) -> Any:
         """What a layer says of an axis; None if none does. No two say different things."""

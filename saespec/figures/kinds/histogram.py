@@ -18,7 +18,7 @@ def layers(histogram: Histogram, axes: Axes) -> list[dict[str, Any]]:
         x = axes.number("x", histogram.x, bin={"step": histogram.step})
         count = {
             **axes.number("y", "count", zero=True, aggregate="count"),
-            "title": axes.title(axes.column("y") or "count"),
+            "title": axes.title(axes.column("y")),
         }
         del count["field"]
         return [{"mark": mark, "encoding": {"x": x, "y": count, **apart}}]

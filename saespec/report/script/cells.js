@@ -1,7 +1,7 @@
 // The cells of a spec; of those that are chosen their training curves, and what differs between two of them.
 
 const MOST_CURVES = 12;
-const look = JSON.parse(document.getElementById("look").textContent);
+const look = JSON.parse(document.getElementById("saespec-look").textContent);
 const PARTS = ["loss", "reconstruction_loss", "sparsity_loss", "l0", "mmcs"];
 
 function showCells(section) {

@@ -76,15 +76,16 @@ function grid({ columns, count, one = false, placeholder, found = () => null, ch
     const column = byName.get(name);
     if (!column) throw new Error(`There is no column ${name}.`);
     if (sign === "~") return (row) => contains(column.values[row], wanted);
-    const number = Number(wanted);
+    const number = Number(wanted.replaceAll(",", ""));
     if (!column.text && (wanted === "" || Number.isNaN(number))) throw new Error(`${term}: give a number.`);
     if (column.text) {
       if (sign === "=") return (row) => String(column.values[row] ?? "") === wanted;
       if (sign === "!=") return (row) => String(column.values[row] ?? "") !== wanted;
       throw new Error(`${term}: ${name} is text: = != ~.`);
     }
+    const equals = (v) => near(v, number) || shown(v) === wanted; // as it stands in the table, too
     const test = { "<": (v) => v < number, ">": (v) => v > number, "<=": (v) => v <= number, ">=": (v) => v >= number,
-      "=": (v) => near(v, number), "!=": (v) => !near(v, number) }[sign];
+      "=": (v) => equals(v), "!=": (v) => !equals(v) }[sign];
     return (row) => typeof column.values[row] === "number" && test(column.values[row]);
   }
 
