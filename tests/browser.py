@@ -59,13 +59,14 @@ class Browser:
 
     def all(self, selector: str) -> list[Any]:
         """Elements that are there now."""
-        return self.driver.find_elements("css selector", selector)  # type: ignore[no-any-return]
+        found: list[Any] = self.driver.find_elements("css selector", selector)
+        return found
 
     def texts(self, selector: str) -> list[str]:
         """Their texts, also of those out of view."""
-        return self.run(
-            "return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent)", selector
-        )  # type: ignore[no-any-return]
+        script = "return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent)"
+        found: list[str] = self.run(script, selector)
+        return found
 
     def click(self, selector: str, number: int = 0) -> None:
         """Click one of them, where a reader would."""

@@ -45,6 +45,7 @@ class Toy:
         self._probabilities_TG = torch.empty(0)
         self._ahead: dict[int, Ahead[tuple[Tensor, Tensor]]] = {}
         self._factor_GK: Tensor | None = None
+        self._codes: tuple[tuple[str, int, int], Tensor] | None = None
         if isinstance(config.correlation, RandomCorrelation):
             draw = streams.host(f"covariance {config.correlation.covariance}")
             factor = correlation_factor(config.features, config.correlation, draw)
@@ -85,6 +86,14 @@ class Toy:
 
     def codes(self, part: str, t: int, size: int) -> Tensor:
         """True coefficients b ⊙ u of batch t, [size, G]; zero where a feature is inactive."""
+        if not self.config.off_noise:
+            return self._made_codes(part, t, size)
+        # Asked for twice, for the batch and for its disturbance: `Ahead` would draw anew the second time.
+        if self._codes is None or self._codes[0] != (part, t, size):
+            self._codes = (part, t, size), self._made_codes(part, t, size)
+        return self._codes[1]
+
+    def _made_codes(self, part: str, t: int, size: int) -> Tensor:
         low, high = self.config.coefficients.low, self.config.coefficients.high
         active_BG, codes_BG = self._drawn(part, t, size)
         if shared := self.config.coefficients.shared:

@@ -168,15 +168,14 @@ class _Checker:
         unknown = [*unknown, *odd, *((below, column) for below, column, _ in wordy)]
         rows = drawn.of_interest(rows)
         faults = [] if unknown else list(refused(drawn.vega_lite))
+        lowest = f"{path}.{figure.plotted()[0][0]}"
         for fault in faults:
-            yield self.problem(f"{path}.{figure.plotted()[0][0]}", fault.message)
+            yield self.problem(lowest, fault.message)
         if unknown or faults or self.trials.knows(drawn, rows):
             return
         said, remedy = self.trials.complaint(drawn, rows)
         if said:
-            yield self.problem(
-                f"{path}.{figure.plotted()[0][0]}", f"the chart cannot be drawn: {said}", remedy
-            )
+            yield self.problem(lowest, f"the chart cannot be drawn: {said}", remedy)
 
     def no_column(self, path: str, column: str, rows: Rows) -> Problem:
         """A column that a chart shows and its query does not give."""

@@ -169,14 +169,15 @@ def _first(
 
 def _examples(table: pa.Table, cells: Sequence[str]) -> dict[str, list[Any]]:
     """Cell → latent, activation, context, position and tokens of each example; a token is a text, or text and code."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     found: dict[str, list[Any]] = {}
-    kept = set(cells)
     wanted = table.select(["cell", "latent", "activation", "context", "position", "tokens"])
-    for row in wanted.to_pylist():
-        if row["cell"] in kept:
-            tokens = [
-                text if not code else [text, float(f"{code:.3g}")] for text, code in json.loads(row["tokens"])
-            ]
-            at = [row["latent"], packed.short(row["activation"]), row["context"], row["position"]]
-            found.setdefault(row["cell"], []).append([*at, tokens])
+    for row in wanted.filter(pc.is_in(wanted["cell"], pa.array(cells, pa.string()))).to_pylist():
+        tokens = [
+            text if not code else [text, float(f"{code:.3g}")] for text, code in json.loads(row["tokens"])
+        ]
+        at = [row["latent"], packed.short(row["activation"]), row["context"], row["position"]]
+        found.setdefault(row["cell"], []).append([*at, tokens])
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
@@ -59,12 +58,9 @@ def broken_in(
 
 def _sources(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
     """Names of all that a statement reads, in small letters; none if it cannot be parsed."""
-    (parsed,) = connection.execute("select json_serialize_sql(?::varchar)", [sql]).fetchall()
-    nodes = list(statement.nodes(json.loads(parsed[0])))
-    own = {
-        str(node["key"]).lower() for node in nodes if "key" in node and "value" in node
-    }  # its WITH clauses
-    return {str(node["table_name"]).lower() for node in nodes if node.get("type") == "BASE_TABLE"} - own
+    tree = statement.parsed(connection, sql)
+    tables = {str(n["table_name"]).lower() for n in statement.nodes(tree) if n.get("type") == "BASE_TABLE"}
+    return tables - statement.bound(tree)
 
 
 def _ordered(reads: Mapping[str, set[str]], wrong: dict[str, SqlError]) -> list[str]:

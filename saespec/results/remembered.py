@@ -8,11 +8,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from saespec.errors import StageError
 from saespec.plan.project import find_root, work_folder
+
+from .atomic import write_bytes
 
 _MOST = 2000
 """Hashes remembered in a project; those of before are forgotten."""
@@ -48,12 +50,10 @@ class Remembered:
         """Write down what was found right."""
         if self._root is None or self._used.keys() <= self._known.keys():
             return
-        with contextlib.suppress(OSError):
+        others = [key for key in self._known if key not in self._used]
+        with contextlib.suppress(OSError, StageError):
             work_folder(self._root)
-            temporary = self._file.with_suffix(f".{os.getpid()}.tmp")
-            others = [key for key in self._known if key not in self._used]
-            temporary.write_text(json.dumps([*others, *self._used][-_MOST:], indent=0))
-            os.replace(temporary, self._file)
+            write_bytes(self._file, json.dumps([*others, *self._used][-_MOST:], indent=0).encode())
 
 
 def hashed(told: Any) -> str:

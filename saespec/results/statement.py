@@ -61,15 +61,14 @@ _BARE = ("current_", "local", "session_user")
 
 def check(connection: duckdb.DuckDBPyConnection, sql: str, spec_name: str, tables: Collection[str]) -> None:
     """Raise SqlError unless this is one SELECT over these tables that gives the same each time."""
-    (parsed,) = connection.execute("select json_serialize_sql(?::varchar)", [sql]).fetchall()
-    tree = json.loads(parsed[0])
+    tree = parsed(connection, sql)
     if tree["error"]:
         if tree["error_type"] == "parser":
             raise SqlError(tree["error_message"], line_of(sql, tree.get("position")))
         raise SqlError("only a SELECT may be run here (PIVOT needs its values: `on column in (…)`)")
     if len(tree["statements"]) != 1:
         raise SqlError(f"exactly one SELECT is needed, this is {len(tree['statements'])} statements")
-    ctes = {str(node["key"]).lower() for node in nodes(tree) if "key" in node and "value" in node}
+    ctes = bound(tree)
     # A CTE hides a catalogue view of its name only where it is in scope, so none may have such a name.
     known = {str(table).lower() for table in tables} | (ctes - _catalogue(connection))
     for node in nodes(tree):
@@ -107,6 +106,18 @@ def refusal(node: dict[str, Any]) -> str:
     if (sample := node.get("sample")) and sample.get("seed", -1) == -1:
         return "a sample without a seed is another one each time: `sample 10% (bernoulli, 1)`"
     return ""
+
+
+def parsed(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:
+    """Return the tree of a statement as `json_serialize_sql` gives it; with `error` if it cannot be parsed."""
+    (found,) = connection.execute("select json_serialize_sql(?::varchar)", [sql]).fetchall()
+    tree: dict[str, Any] = json.loads(found[0])
+    return tree
+
+
+def bound(tree: Any) -> set[str]:
+    """Names, in small letters, that a statement's WITH clauses give."""
+    return {str(node["key"]).lower() for node in nodes(tree) if "key" in node and "value" in node}
 
 
 def nodes(tree: Any) -> Iterator[dict[str, Any]]:

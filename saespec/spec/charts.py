@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -128,6 +128,7 @@ class Scatter(Numbers):
 class Histogram(Numbers):
     """Bars over bins: of rows, or of bins that the query has counted."""
 
+    # All other kinds must have a y; this one alone may count rows.
     y: ColumnName | None = Field(  # type: ignore[assignment]
         None,
         description="Column of counts or shares, where x is the lower end of a bin; without it, rows count.",
@@ -280,22 +281,33 @@ class Overlay(Consistent):
     scatter: Scatter | None = Field(None, description="A point a row.")
     histogram: Histogram | None = Field(None, description="Bars over bins.")
 
+    @classmethod
+    def kind_names(cls) -> list[str]:
+        """Names of the kinds that there are, in the order in which they are declared."""
+        return [name for name, info in cls.model_fields.items() if _is_kind(info.annotation)]
+
     def kinds(self) -> list[tuple[str, Plotted]]:
         """The kinds that are given, by name; one in what is valid."""
         return [
             (name, kind)
-            for name in type(self).model_fields
+            for name in self.kind_names()
             if isinstance(kind := getattr(self, name, None), Plotted)
         ]
+
+
+def _is_kind(annotation: Any) -> bool:
+    """Whether a field may be a chart of a kind."""
+    return any(isinstance(one, type) and issubclass(one, Plotted) for one in get_args(annotation))
 
 
 class Layer(Overlay):
     """One of several charts that lie over each other."""
 
     def conflicts(self) -> Iterator[Conflict]:
-        whole = all(hasattr(self, name) for name in Overlay.model_fields)
+        whole = all(hasattr(self, name) for name in self.kind_names())
         if len(found := self.kinds()) != 1 and (found or whole):
-            yield Conflict(found[1][0] if found else "", "a layer is one chart", "line, scatter or histogram")
+            hint = f"one of {', '.join(self.kind_names())}"
+            yield Conflict(found[1][0] if found else "", "a layer is one chart", hint)
 
 
 FacetOrColumn = Annotated[Facet, BeforeValidator(_on("by", str), json_schema_input_type=ColumnName | Facet)]

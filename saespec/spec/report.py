@@ -50,7 +50,7 @@ class Figure(Overlay):
     @classmethod
     def ousted(cls, key: str, value: Any) -> Collection[str]:
         """A figure has one chart: who overrides it by another kind drops the base's, and what went with it."""
-        ways = {*Overlay.model_fields, "heatmap", "bar", "box", "layers", "vega_lite"}
+        ways = {*cls.kind_names(), "layers", "vega_lite"}
         notes = {"labels", "facet", "band", "rule", "text"} if key == "vega_lite" else set()
         return ({*ways, *notes} - {key}) if key in ways else ()
 
@@ -95,12 +95,9 @@ class Figure(Overlay):
     def conflicts(self) -> Iterator[Conflict]:
         ways = [name for name, _ in self.kinds()]
         ways += [name for name in ("layers", "vega_lite") if getattr(self, name, None)]
-        whole = all(
-            hasattr(self, name)
-            for name in ("line", "scatter", "histogram", "heatmap", "bar", "box", "layers")
-        )
+        whole = all(hasattr(self, name) for name in (*self.kind_names(), "layers"))
         if len(ways) != 1 and (ways or whole):
-            hint = "give it one of heatmap, line, scatter, histogram, bar, box, layers or vega_lite"
+            hint = f"give it one of {', '.join(self.kind_names())}, layers or vega_lite"
             yield (
                 Conflict(ways[1], f"the chart is {ways[0]} already", hint)
                 if ways

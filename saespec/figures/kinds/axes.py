@@ -33,16 +33,16 @@ class Axes:
     def number(self, axis: str, column: str, zero: bool = False, **more: Any) -> dict[str, Any]:
         """A column of numbers along x or y. The title is that of the lowest layer."""
         scale: dict[str, Any] = {}
-        if self._is_log(axis):
+        ends, is_log = self.said("domain", axis), self._is_log(axis)
+        if is_log:
             scale["type"] = "log"
-            if self.said("ticks", axis):
-                scale |= {"nice": False, "padding": 8}  # up to the data, not to the next decade
         elif not zero:
             scale["zero"] = False
-        if ends := self.said("domain", axis):
+        if (is_log and self.said("ticks", axis)) or (not ends and self.clips()):
+            # Up to the data, not to the next decade, and points at the edge are not cut.
+            scale |= {"nice": False, "padding": 8}
+        if ends:
             scale["domain"] = ends
-        elif self.clips():
-            scale |= {"nice": False, "padding": 8}  # points at the edge are not cut
         guide = {"format": self.said("format", axis), "values": self.said("ticks", axis)}
         guide = {key: value for key, value in guide.items() if value is not None}
         own = {"scale": scale, "axis": guide}

@@ -13,6 +13,7 @@ function showCells(section) {
     name, values, text: values.some((value) => typeof value === "string"), about: (about[name] ?? []).toReversed().join(" · "),
   }));
   const curves = data.curves && numbers(data.curves);
+  let live = null;
   const table = grid({
     columns: all, count: ids.length, placeholder: `Filter: latents>=512 ${settings[0] ?? "seed"}=… or text`,
     found: (term, row) => ids[row].startsWith(term) || null,
@@ -37,7 +38,13 @@ function showCells(section) {
     }
     if (chosen.length === 2) parts.push(element("div", {}, element("h3", { textContent: "What differs" }), differences(chosen)));
     holder.replaceChildren(...parts);
-    if (chosen.length && curves) embed(drawn, chart(chosen.slice(0, MOST_CURVES))).catch((error) => (drawn.textContent = error.message));
+    live?.finalize(); // ends the views that go
+    live = null;
+    if (!chosen.length || !curves) return;
+    embed(drawn, chart(chosen.slice(0, MOST_CURVES))).then(
+      (made) => (drawn.isConnected ? (live = made) : made.finalize()),
+      (error) => (drawn.textContent = error.message),
+    );
   }
 
   function label(row) {

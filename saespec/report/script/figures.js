@@ -4,9 +4,9 @@ const OPTIONS = { mode: "vega-lite", actions: false, renderer: "svg", loader: { 
 
 async function embed(holder, chart) {
   const place = element("div");
-  const { view } = await globalThis.vegaEmbed(place, chart, OPTIONS);
+  const made = await globalThis.vegaEmbed(place, chart, OPTIONS);
   holder.replaceChildren(place);
-  return view;
+  return made;
 }
 
 function watchFigures(section) {

@@ -119,7 +119,7 @@ function grid({ columns, count, one = false, placeholder, found = () => null, ch
     });
     holder.scrollTop = 0;
     cursor = -1;
-    holder.style.height = `${Math.min(26 * 16, (rows.length + 1) * ROW + 26)}px`;
+    holder.style.height = `${Math.min(16, rows.length + 2) * ROW}px`;
     draw(true);
   }
 
